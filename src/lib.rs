@@ -1,0 +1,1 @@
+//! Pairbot, the library behind the one binary.
