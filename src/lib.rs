@@ -1,1 +1,3 @@
 //! Pairbot, the library behind the one binary.
+
+pub mod ports;

@@ -1,1 +1,3 @@
 //! The rules of a run, as pure functions.
+
+pub mod ids;
