@@ -1,3 +1,5 @@
 //! Pairbot, the library behind the one binary.
 
 pub mod ports;
+pub mod store;
+pub mod wire;
