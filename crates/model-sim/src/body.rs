@@ -81,7 +81,11 @@ fn response(content_type: &'static str, bytes: &[u8], ending: Ending) -> Respons
         bytes.chunks(PIECE_BYTES).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
     let tail: std::pin::Pin<Box<dyn Stream<Item = Result<Bytes, Broken>> + Send>> = match ending {
         Ending::Whole | Ending::Error => Box::pin(stream::empty()),
-        Ending::Cut => Box::pin(stream::iter([Err(Broken)])),
+        // The server drops what it has not sent when it breaks a connection; it sends when it is made to wait.
+        Ending::Cut => Box::pin(stream::once(async {
+            tokio::task::yield_now().await;
+            Err(Broken)
+        })),
         Ending::Silence => Box::pin(stream::pending()),
     };
     let body = Body::from_stream(stream::iter(pieces).chain(tail));

@@ -204,11 +204,11 @@ impl Conversation {
 
     /// What the last `read_file` of `path` answered.
     pub fn read_result(&self, path: &str) -> Option<&str> {
-        let calls = self.messages.iter().flat_map(|message| &message.calls);
+        let mut calls = self.messages.iter().flat_map(|message| &message.calls).rev();
         let of_path = |call: &&PastCall| {
             call.name == "read_file" && call.arguments.get("path").and_then(Value::as_str) == Some(path)
         };
-        let call = calls.filter(of_path).last()?;
+        let call = calls.find(of_path)?;
         let mut results = self.messages.iter().flat_map(|message| &message.results);
         results.find(|result| result.call_id == call.id).map(|result| result.text.as_str())
     }

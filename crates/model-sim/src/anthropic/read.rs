@@ -31,7 +31,7 @@ const FIELDS: &[&str] = &[
     "context_management",
     "output_config",
 ];
-/// "A maximum of 4 blocks with cache_control may be provided."
+/// "A maximum of 4 blocks with `cache_control` may be provided."
 const CACHE_MARKS_MAX: usize = 4;
 
 /// The key of a call.
