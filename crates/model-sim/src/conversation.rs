@@ -111,6 +111,16 @@ pub struct Message {
 }
 
 impl Message {
+    /// Whether this is an answer that a fault or a limit interrupted. Where calls are left they decide: a client may
+    /// join the text of a paused turn with the turn that followed.
+    fn was_interrupted(&self) -> bool {
+        if self.calls.is_empty() {
+            self.text.starts_with(INTERRUPTED_TEXT)
+        } else {
+            self.calls.iter().any(|call| call.id.contains(INTERRUPTED_ID))
+        }
+    }
+
     pub(crate) fn empty(author: Author) -> Self {
         Self { author, text: String::new(), calls: Vec::new(), results: Vec::new(), bytes: 0 }
     }
@@ -179,11 +189,10 @@ pub(crate) const INTERRUPTED_ID: &str = "interrupted";
 impl Conversation {
     /// How many steps of the script the model has made: its messages, without those that were interrupted.
     pub fn turn(&self) -> u32 {
-        let steps = self.messages.iter().filter(|message| {
-            message.author == Author::Assistant
-                && !message.text.starts_with(INTERRUPTED_TEXT)
-                && !message.calls.iter().any(|call| call.id.contains(INTERRUPTED_ID))
-        });
+        let steps = self
+            .messages
+            .iter()
+            .filter(|message| message.author == Author::Assistant && !message.was_interrupted());
         u32::try_from(steps.count()).unwrap_or(u32::MAX)
     }
 

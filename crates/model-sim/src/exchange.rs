@@ -184,7 +184,8 @@ async fn exchange(
     };
     let fault = hold(&state.faults).take(conversation);
     record.fault = fault.as_ref().map(Fault::name);
-    let scripted = script::answer(&hold(&state.scripts), conversation);
+    let scripts = hold(&state.scripts).clone();
+    let scripted = script::answer(&scripts, conversation);
     match plan(fault, scripted, request.streamed) {
         Plan::Refuse(refusal) => refuse(state, record, &refusal),
         Plan::Hang => {

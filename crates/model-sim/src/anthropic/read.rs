@@ -317,6 +317,8 @@ fn tool_result(place: &str, raw: &Value) -> Result<ToolResult, Refusal> {
     Ok(ToolResult { call_id: call_id.to_owned(), text })
 }
 
+/// The API has come to join messages of one role in a row; it used to refuse them, and a client that keeps the order is
+/// right with both.
 fn check_order(messages: &[Message]) -> Result<(), Refusal> {
     match messages.first().map(|message| message.author) {
         None => return Err(Refusal::invalid("messages: at least one message is required")),

@@ -166,3 +166,26 @@ async fn an_interrupted_answer_is_no_step_of_the_script() {
     }
     assert_eq!(sim.ledger().iter().map(|call| call.turn).collect::<Vec<_>>(), [0, 0, 0]);
 }
+
+#[tokio::test]
+async fn a_paused_turn_goes_on_where_it_was() {
+    let sim = sim().await;
+    sim.inject(When::next_call(), Fault::PauseTurn);
+    let paused = hear(Provider::Anthropic, true, &ask(&sim, Provider::Anthropic, true).await);
+    let text = json!({ "type": "text", "text": paused.text });
+    let resent = json!([first()[0], { "role": "assistant", "content": [text] }]);
+    let body = request(Provider::Anthropic, &resent, true);
+    let heard = hear(Provider::Anthropic, true, &send(&sim, Provider::Anthropic, &body).await);
+    assert_eq!(heard.calls[0].name, "write_file");
+    // The client joins both halves to one message, as the roles must alternate.
+    let call = json!({ "type": "tool_use", "id": heard.calls[0].id, "name": "write_file", "input": {} });
+    let result = json!({ "type": "tool_result", "tool_use_id": heard.calls[0].id, "content": "ok" });
+    let joined = json!([
+        first()[0],
+        { "role": "assistant", "content": [text, call] },
+        { "role": "user", "content": [result] },
+    ]);
+    let body = request(Provider::Anthropic, &joined, true);
+    let heard = hear(Provider::Anthropic, true, &send(&sim, Provider::Anthropic, &body).await);
+    assert_eq!(heard.calls[0].name, "hand_in");
+}
