@@ -1,3 +1,5 @@
 //! Pairbot, the library behind the one binary.
 
+pub mod adapters;
+pub mod git;
 pub mod ports;
