@@ -1,7 +1,11 @@
 //! Pairbot, the library behind the one binary.
 
 pub mod adapters;
+pub mod config;
+pub mod engine;
 pub mod git;
+pub mod http;
 pub mod ports;
 pub mod store;
+pub mod telemetry;
 pub mod wire;
