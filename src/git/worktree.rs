@@ -96,8 +96,12 @@ impl Mirror {
     /// a crash. If it is there at another commit, it is closed first. Two tasks must not open one name at a time;
     /// their leases see to that.
     pub async fn open(&self, name: &WorktreeName, commit: &impl Commitish) -> Result<Opened, GitError> {
-        let commit = super::Treeish::as_str(commit);
         let place = Place(self.git.directory("worktrees").join(name.as_str()));
+        let known = self.has_commit(commit).await?;
+        let commit = super::Treeish::as_str(commit);
+        if !known {
+            return Err(GitError::NotFound { what: format!("the commit {commit}") });
+        }
         let worktree =
             |place| Worktree { mirror: self.clone(), name: name.clone(), place, start: commit.to_owned() };
         match place.read_at().await {
@@ -138,7 +142,6 @@ impl Mirror {
             };
             match switched {
                 Ok(()) => return Ok(true),
-                Err(error @ GitError::NotFound { .. }) => return Err(error),
                 Err(_unusable) => staging.remove().await?,
             }
         }
