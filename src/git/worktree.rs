@@ -19,12 +19,9 @@ use std::str::FromStr;
 
 use pairbot_protocol::ids::{MalformedId, RepositoryId, Round, RunId};
 
-use super::command::Call;
+use super::command::{Call, LISTING_BYTES_MAX};
 use super::mirror::entries;
 use super::{Commitish, Git, GitError, Mirror, tree_files};
-
-/// Bytes of the longest listing of an index: a million files with long paths.
-const LISTING_BYTES_MAX: usize = 256 * 1024 * 1024;
 
 /// The name of a worktree, by which a task finds it again after a crash.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -105,7 +105,7 @@ impl<'a> Reader<'a> {
             }
             ("old", bits) => file.old_mode = bits.strip_prefix("mode ").and_then(mode),
             ("new", bits) if bits.starts_with("mode ") => {
-                file.new_mode = bits.strip_prefix("mode ").and_then(mode)
+                file.new_mode = bits.strip_prefix("mode ").and_then(mode);
             }
             ("new", bits) => {
                 file.status = FileStatus::Added;
