@@ -96,6 +96,17 @@ async fn what_a_killed_process_left_is_repaired() {
 }
 
 #[tokio::test]
+async fn a_branch_that_takes_the_place_of_a_deleted_one_is_fetched() {
+    let ground = Ground::new().await;
+    ground.in_clone("git push -q origin HEAD:a").await;
+    let (mirror, main) = fetched(&ground).await;
+    mirror.fetch(&ground.remote(), &[branch("a")]).await.unwrap();
+    ground.in_clone("git push -q origin :a && git push -q origin HEAD:a/b").await;
+    mirror.fetch(&ground.remote(), &[branch("a/b")]).await.unwrap();
+    assert_eq!(mirror.branch(&branch("a/b")).await.unwrap(), Some(main));
+}
+
+#[tokio::test]
 async fn a_damaged_mirror_is_fetched_anew() {
     let ground = Ground::new().await;
     let (mirror, main) = fetched(&ground).await;
@@ -215,7 +226,7 @@ async fn a_refusal_by_the_server_is_told_with_its_reason() {
 #[tokio::test]
 async fn a_diff_of_commits_tells_every_kind_of_change_and_hides_nothing() {
     let ground = Ground::new().await;
-    let lines: String = (1..=40).map(|n| format!("line {n}\n")).collect();
+    let lines = (1..=40).map(|n| format!("line {n}")).collect::<Vec<_>>().join("\n") + "\n";
     ground.write("long.txt", &lines);
     ground.write("moved.txt", &lines.replace("line", "row"));
     ground.write("tür \"x\".txt", "x\n");

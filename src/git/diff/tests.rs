@@ -162,7 +162,7 @@ proptest! {
             let sign = match kind { 0 => ' ', 1 => '-', _ => '+' };
             if *kind != 2 { old.push(text); }
             if *kind != 1 { new.push(text); }
-            body.push_str(&format!("{sign}{text}\n"));
+            body.extend([sign.to_string().as_str(), text, "\n"]);
         }
         let start = |lines: &[&String]| if lines.is_empty() { 0 } else { first };
         let patch = format!(

@@ -101,7 +101,7 @@ impl Ground {
     /// A git of ours over the ground's data directory; each call is a restart of the process.
     pub(super) async fn git(&self) -> Git {
         let mut settings = GitSettings::new(self.directory.path().join("data"));
-        settings.network_timeout = Duration::from_secs(60);
+        settings.network_timeout = Duration::from_mins(1);
         Git::new(Arc::new(SystemSpawner), Arc::new(SystemClock), Arc::new(SeededEntropy::new(1)), settings)
             .await
             .unwrap()
