@@ -253,4 +253,19 @@ mod tests {
         commit_together(&db, &mut [abandoned]).unwrap();
         assert_eq!(kept(&db), [] as [u32; 0]);
     }
+    #[tokio::test]
+    async fn a_full_disk_is_named_and_passes_when_there_is_room() {
+        let db = database();
+        let pages: u32 = db.pragma_query_value(None, "page_count", |row| row.get(0)).unwrap();
+        db.pragma_update(None, "max_page_count", pages + 2).unwrap();
+        let writer = Writer::start(db).unwrap();
+        let much = |db: &Connection| {
+            db.execute("INSERT INTO kept VALUES (1)", ())?;
+            db.execute_batch("CREATE TABLE large (a BLOB); INSERT INTO large VALUES (zeroblob(100000))")?;
+            Ok(())
+        };
+        assert!(matches!(writer.write(much).await, Err(StoreError::Full { .. })));
+        writer.write(insert(3)).await.unwrap();
+        assert_eq!(writer.write(|db| Ok(kept(db))).await.unwrap(), [3]);
+    }
 }

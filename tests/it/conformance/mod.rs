@@ -7,6 +7,7 @@ mod fixtures;
 mod inbox;
 mod ledger;
 mod outbox;
+mod sqlite_file;
 mod timers;
 mod transcripts;
 
@@ -108,23 +109,4 @@ promises! {
     bus::a_task_wakes_who_waits,
     bus::a_delayed_task_comes_when_its_time_has_come,
     bus::who_gives_up_waiting_loses_no_task,
-}
-
-#[test]
-fn a_second_server_on_one_file_is_refused_and_told_who_has_it() {
-    let place = Sqlite::new();
-    let first = place.open();
-    let refusal = SqliteStore::open(&place.path()).unwrap_err().to_string();
-    assert!(refusal.contains(&format!("in use by process {}", std::process::id())), "{refusal}");
-    drop(first);
-    place.open();
-}
-
-#[test]
-fn a_link_to_the_file_leads_to_the_same_lock() {
-    let place = Sqlite::new();
-    let _first = place.open();
-    let link = place.folder.path().join("link.db");
-    std::os::unix::fs::symlink(place.path(), &link).unwrap();
-    assert!(SqliteStore::open(&link).unwrap_err().to_string().contains("in use"));
 }
