@@ -5,6 +5,7 @@ pub mod config;
 pub mod engine;
 pub mod git;
 pub mod http;
+pub mod bus;
 pub mod ports;
 pub mod store;
 pub mod telemetry;
