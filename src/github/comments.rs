@@ -67,10 +67,10 @@ impl RepositoryClient {
         look_first: bool,
     ) -> Result<CommentId, GitHubError> {
         let body = signed_body(marker, body);
-        if let Some(id) = known {
-            if found(self.rewrite_comment(lease, id, &body).await)?.is_some() {
-                return Ok(id);
-            }
+        if let Some(id) = known
+            && found(self.rewrite_comment(lease, id, &body).await)?.is_some()
+        {
+            return Ok(id);
         }
         if look_first || known.is_some() {
             let comments = self.issue_comments(issue).await?;

@@ -36,6 +36,9 @@ mod tokens;
 mod transport;
 mod wire;
 
+#[cfg(test)]
+mod tests;
+
 use pairbot_protocol::ids::TaskId;
 
 pub use address::{AddressError, ApiAddress, ServerAddress};

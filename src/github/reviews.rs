@@ -256,7 +256,9 @@ fn body_with_comments(new: NewReview<'_>) -> String {
         };
         // A path may hold a backtick; a code span must not end there.
         let path = comment.path.replace('`', "'");
-        body.push_str(&format!("\n\n**`{path}:{lines}`**\n\n{}", comment.body.trim()));
+        for part in ["\n\n**`", &path, ":", &lines, "`**\n\n", comment.body.trim()] {
+            body.push_str(part);
+        }
     }
     body
 }
