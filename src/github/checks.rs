@@ -179,7 +179,8 @@ impl RepositoryClient {
             return self.fill_check_run(lease, run, existing.id, missing).await;
         }
         let (first, rest) = annotations.split_at(annotations.len().min(ANNOTATIONS_PER_REQUEST));
-        let body = body_of(run, first, rest.is_empty());
+        let mut body = body_of(run, first, rest.is_empty());
+        body["head_sha"] = json!(run.head);
         let created: Written = self.write(lease, Method::POST, "/check-runs", &body).await?;
         if rest.is_empty() {
             return Ok(created.id);
@@ -318,7 +319,6 @@ fn body_of(run: &CheckRun, annotations: &[AnnotationWire], last: bool) -> serde_
     });
     let mut body = json!({
         "name": run.name,
-        "head_sha": run.head,
         "external_id": run.external_id,
         "actions": actions,
     });

@@ -52,14 +52,12 @@ impl Exchange {
         );
         async {
             let name = name_of(&request);
-            let result = self.resolved(caller, request).await;
-            let response =
-                result.inspect_err(|error| tracing::debug!(%error, "a request to GitHub failed"))?;
+            let response = self.resolved(caller, request).await?;
             tracing::Span::current().record("status", response.status().as_u16());
+            tracing::debug!("GitHub answered");
             if response.status().is_success() {
                 return Ok(response);
             }
-            tracing::debug!(status = response.status().as_u16(), "GitHub refused a request");
             Err(answer::refusal(name, &response))
         }
         .instrument(span)

@@ -232,6 +232,7 @@ impl Budget {
     }
 
     fn forget_the_past(&mut self, now: Timestamp) {
+        self.distrust_the_future(now);
         while let Some((at, points)) = self.spent.front().copied() {
             if at.plus_ms(MINUTE_MS) > now {
                 break;
@@ -241,6 +242,27 @@ impl Budget {
         }
         while self.created.front().is_some_and(|at| at.plus_ms(HOUR_MS) <= now) {
             self.created.pop_front();
+        }
+    }
+
+    /// What lies in the future was noted before the clock was set back, and would hold us for as long.
+    fn distrust_the_future(&mut self, now: Timestamp) {
+        while let Some((at, points)) = self.spent.back().copied() {
+            if at <= now {
+                break;
+            }
+            self.points = self.points.saturating_sub(points);
+            self.spent.pop_back();
+        }
+        while self.created.back().is_some_and(|at| *at > now) {
+            self.created.pop_back();
+        }
+        let latest = now.plus_ms(HOUR_MS);
+        if self.blocked_until > latest {
+            self.blocked_until = now;
+        }
+        for primary in [&mut self.rest, &mut self.graphql] {
+            primary.left = primary.left.filter(|(_, reset)| *reset <= latest);
         }
     }
 

@@ -24,7 +24,7 @@ async fn write(repository: &RepositoryClient) -> Result<(), GitHubError> {
 fn until(error: &GitHubError) -> u64 {
     match error.next() {
         Next::Snooze(until) => until.ms_since(START),
-        next => panic!("{error}: {next:?}"),
+        next @ (Next::Retry | Next::LookThenRetry | Next::GiveUp) => panic!("{error}: {next:?}"),
     }
 }
 
@@ -117,6 +117,19 @@ async fn the_hourly_budget_is_known_before_it_is_used_up() {
     assert_eq!(stage.script.lines().len(), sent);
     stage.clock.advance_ms(600_000);
     assert!(repository.issue(ISSUE).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_clock_that_is_set_back_does_not_lock_us_out() {
+    let stage = stage();
+    let repository = stage.repository();
+    stage.clock.advance_ms(24 * 3_600_000);
+    for _ in 0..80 {
+        write(&repository).await.unwrap();
+    }
+    assert!(write(&repository).await.is_err());
+    stage.clock.set_back_ms(24 * 3_600_000);
+    assert!(write(&repository).await.is_ok());
 }
 
 #[tokio::test]

@@ -7,4 +7,5 @@ mod credentials;
 mod exchange;
 mod limits;
 mod reading;
+mod transport;
 mod writing;
