@@ -6,6 +6,7 @@ pub mod engine;
 pub mod git;
 pub mod http;
 pub mod bus;
+pub mod github;
 pub mod ports;
 pub mod store;
 pub mod telemetry;
