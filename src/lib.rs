@@ -1,3 +1,4 @@
 //! Pairbot, the library behind the one binary.
 
+pub mod gateway;
 pub mod ports;

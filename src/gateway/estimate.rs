@@ -18,7 +18,7 @@ pub(super) fn input_tokens_max(body: &[u8]) -> u64 {
     for byte in body {
         let space = byte.is_ascii_whitespace();
         halves += match byte {
-            _ if space => if in_space { 0 } else { 2 },
+            _ if space && in_space => 0,
             b'a'..=b'z' | b'A'..=b'Z' => 1,
             _ => 2,
         };
@@ -35,7 +35,8 @@ mod tests {
 
     #[test]
     fn every_class_of_bytes_counts_at_least_a_third_of_its_length() {
-        for text in ["a".repeat(9000), " ".repeat(9000), "7".repeat(9000), "ü".repeat(9000), "{}".repeat(500)] {
+        for text in ["a".repeat(9000), " ".repeat(9000), "7".repeat(9000), "ü".repeat(9000), "{}".repeat(500)]
+        {
             assert!(input_tokens_max(text.as_bytes()) * 3 >= text.len() as u64, "{:.10}", text);
         }
     }

@@ -15,16 +15,14 @@ pub mod message;
 pub mod prices;
 pub mod providers;
 mod retry;
-#[cfg(test)]
-pub(crate) mod test_support;
-#[cfg(test)]
-mod tests;
 
 pub use account::{AccountError, BudgetAccount, ReservationId};
 pub use call::{CallError, Gateway, GatewaySettings};
+pub use circuit::CircuitSettings;
 pub use message::{Arguments, Block, Message, ModelRequest, Reply, Role, StopReason, ToolSpec};
 pub use prices::{ModelChoice, ModelFacts, PriceTable, PriceTableError, UnknownModel};
 pub use providers::{ProviderError, ProviderKind, ProviderSettings};
+pub use retry::RetrySettings;
 
 /// The HTTP client the gateway expects: it names itself and follows no redirect, because a redirect would carry
 /// the provider's key to another host.
@@ -34,3 +32,6 @@ pub fn http_client() -> Result<reqwest::Client, reqwest::Error> {
         .redirect(reqwest::redirect::Policy::none())
         .build()
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -305,7 +305,12 @@ mod tests {
     fn the_shipped_table_reads_and_prices_exactly() {
         let table = PriceTable::shipped().unwrap();
         let facts = table.facts(&choice("claude-sonnet-4-5-20250929")).unwrap();
-        let usage = Usage { input_tokens: 1_000, output_tokens: 100, cache_read_tokens: 10_000, cache_write_tokens: 8 };
+        let usage = Usage {
+            input_tokens: 1_000,
+            output_tokens: 100,
+            cache_read_tokens: 10_000,
+            cache_write_tokens: 8,
+        };
         // 1000 at $3, 100 at $15, 10000 at $0.30, 8 at $3.75, for a million each.
         assert_eq!(facts.cost(usage), Money::from_microdollars(3_000 + 1_500 + 3_000 + 30));
     }
@@ -339,10 +344,13 @@ mod tests {
 
     #[test]
     fn an_operators_file_replaces_an_entry_and_a_wrong_one_says_where() {
-        let line = "[[model]]\nprovider = \"anthropic\"\nname = \"mine\"\ncontext_tokens = 10\noutput_tokens = 5\n";
-        let table = PriceTable::with_override(&format!("{line}price = {{ input = \"1\", output = \"2\" }}")).unwrap();
+        let line =
+            "[[model]]\nprovider = \"anthropic\"\nname = \"mine\"\ncontext_tokens = 10\noutput_tokens = 5\n";
+        let table =
+            PriceTable::with_override(&format!("{line}price = {{ input = \"1\", output = \"2\" }}")).unwrap();
         assert_eq!(table.facts(&choice("mine")).unwrap().worst_cost(0, 1), Money::from_microdollars(2));
-        let error = PriceTable::with_override(&format!("{line}price = {{ input = \"x\", output = \"2\" }}")).unwrap_err();
+        let error = PriceTable::with_override(&format!("{line}price = {{ input = \"x\", output = \"2\" }}"))
+            .unwrap_err();
         assert!(error.to_string().contains("model `mine`"), "{error}");
     }
 

@@ -91,6 +91,7 @@ fn wire_block(block: &Block) -> Option<Value> {
 }
 
 #[derive(Debug, Default, Clone, Copy, Deserialize)]
+#[expect(clippy::struct_field_names, reason = "the names are the wire's")]
 struct WireUsage {
     input_tokens: Option<u64>,
     cache_creation_input_tokens: Option<u64>,
@@ -102,7 +103,8 @@ impl WireUsage {
     /// Counts are cumulative, so a later report replaces an earlier one.
     fn merge(&mut self, later: Self) {
         self.input_tokens = later.input_tokens.or(self.input_tokens);
-        self.cache_creation_input_tokens = later.cache_creation_input_tokens.or(self.cache_creation_input_tokens);
+        self.cache_creation_input_tokens =
+            later.cache_creation_input_tokens.or(self.cache_creation_input_tokens);
         self.cache_read_input_tokens = later.cache_read_input_tokens.or(self.cache_read_input_tokens);
         self.output_tokens = later.output_tokens.or(self.output_tokens);
     }
@@ -158,8 +160,11 @@ fn whole_block(value: Value) -> Option<Block> {
         Some("text") => Some(Block::Text { text: text("text") }).filter(not_empty),
         Some("tool_use") => {
             let input = value.get("input").cloned().unwrap_or_default();
-            let arguments =
-                if input.is_object() { Arguments::Object(input) } else { Arguments::Malformed(input.to_string()) };
+            let arguments = if input.is_object() {
+                Arguments::Object(input)
+            } else {
+                Arguments::Malformed(input.to_string())
+            };
             Some(Block::ToolUse { id: text("id"), name: text("name"), arguments })
         }
         Some(_) | None => Some(Block::Opaque { value }),
@@ -209,20 +214,16 @@ struct MessageDelta {
 }
 
 #[derive(Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
+#[serde(tag = "type")]
 enum Delta {
-    TextDelta {
-        text: String,
-    },
-    InputJsonDelta {
-        partial_json: String,
-    },
-    ThinkingDelta {
-        thinking: String,
-    },
-    SignatureDelta {
-        signature: String,
-    },
+    #[serde(rename = "text_delta")]
+    Text { text: String },
+    #[serde(rename = "input_json_delta")]
+    InputJson { partial_json: String },
+    #[serde(rename = "thinking_delta")]
+    Thinking { thinking: String },
+    #[serde(rename = "signature_delta")]
+    Signature { signature: String },
     #[serde(other)]
     Ignored,
 }
@@ -257,10 +258,9 @@ impl Assembler for Stream {
                 self.blocks.insert(index, Growing { start: content_block, text, json: String::new() });
             }
             StreamEvent::ContentBlockDelta { index, delta } => {
-                let block = self
-                    .blocks
-                    .get_mut(&index)
-                    .ok_or_else(|| Failed::cut(format!("a part of content block {index}, which never began")))?;
+                let block = self.blocks.get_mut(&index).ok_or_else(|| {
+                    Failed::cut(format!("a part of content block {index}, which never began"))
+                })?;
                 block.grow(delta);
             }
             StreamEvent::MessageDelta { delta, usage } => {
@@ -292,10 +292,10 @@ impl Assembler for Stream {
 impl Growing {
     fn grow(&mut self, delta: Delta) {
         match delta {
-            Delta::TextDelta { text } => self.text.push_str(&text),
-            Delta::InputJsonDelta { partial_json } => self.json.push_str(&partial_json),
-            Delta::ThinkingDelta { thinking } => self.append("thinking", &thinking),
-            Delta::SignatureDelta { signature } => self.append("signature", &signature),
+            Delta::Text { text } => self.text.push_str(&text),
+            Delta::InputJson { partial_json } => self.json.push_str(&partial_json),
+            Delta::Thinking { thinking } => self.append("thinking", &thinking),
+            Delta::Signature { signature } => self.append("signature", &signature),
             Delta::Ignored => {}
         }
     }
@@ -318,7 +318,8 @@ impl Growing {
             Some("text") => Some(Block::Text { text }).filter(not_empty),
             Some("tool_use") => {
                 // A server may also send the whole input at once, in the start of the block.
-                let given = start.get("input").filter(|input| input.as_object().is_some_and(|map| !map.is_empty()));
+                let given =
+                    start.get("input").filter(|input| input.as_object().is_some_and(|map| !map.is_empty()));
                 let arguments = match given {
                     Some(input) if json.is_empty() => Arguments::Object(input.clone()),
                     Some(_) | None => Arguments::from_text(&json),

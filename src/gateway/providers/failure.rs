@@ -174,8 +174,12 @@ pub(super) fn from_status(status: u16, retry_after: Option<Duration>, body: &str
         401..=403 => ProviderError::Refused { message },
         413 => ProviderError::TooLong { message },
         408 | 409 | 425 | 500.. => ProviderError::Server { status, retry_after, message },
-        400 if code == "context_length_exceeded" || speaks_of_length(&message) => ProviderError::TooLong { message },
-        300..=399 => ProviderError::BadRequest { message: format!("status {status}: a redirect; check the base URL") },
+        400 if code == "context_length_exceeded" || speaks_of_length(&message) => {
+            ProviderError::TooLong { message }
+        }
+        300..=399 => {
+            ProviderError::BadRequest { message: format!("status {status}: a redirect; check the base URL") }
+        }
         _ => ProviderError::BadRequest { message: format!("status {status}: {message}") },
     }
 }
@@ -217,10 +221,14 @@ mod tests {
     fn each_status_has_its_meaning() {
         let after = Some(Duration::from_secs(3));
         let body = r#"{"type":"error","error":{"type":"x","message":"words"}}"#;
-        assert!(matches!(from_status(429, after, body), ProviderError::RateLimited { retry_after, .. } if retry_after == after));
+        assert!(
+            matches!(from_status(429, after, body), ProviderError::RateLimited { retry_after, .. } if retry_after == after)
+        );
         assert!(matches!(from_status(529, None, body), ProviderError::Overloaded { .. }));
         assert!(matches!(from_status(500, None, body), ProviderError::Server { status: 500, .. }));
-        assert!(matches!(from_status(401, None, body), ProviderError::Refused { message } if message == "words"));
+        assert!(
+            matches!(from_status(401, None, body), ProviderError::Refused { message } if message == "words")
+        );
         assert!(matches!(from_status(404, None, "<html>"), ProviderError::BadRequest { .. }));
         let long = r#"{"error":{"message":"prompt is too long: 210000 tokens > 200000 maximum"}}"#;
         assert!(matches!(from_status(400, None, long), ProviderError::TooLong { .. }));

@@ -82,7 +82,12 @@ pub(super) trait Assembler: Default + Send {
 }
 
 /// The body of a request, exactly as it is sent and as the worst case is estimated.
-pub(super) fn body(kind: ProviderKind, request: &ModelRequest, facts: &ModelFacts, output_tokens: u64) -> Vec<u8> {
+pub(super) fn body(
+    kind: ProviderKind,
+    request: &ModelRequest,
+    facts: &ModelFacts,
+    output_tokens: u64,
+) -> Vec<u8> {
     let value = match kind {
         ProviderKind::Anthropic => anthropic::body(request, output_tokens),
         ProviderKind::OpenAi => openai::body(request, facts, output_tokens),
@@ -132,8 +137,9 @@ fn openai_headers(key: &SecretString) -> Result<HeaderMap, Failed> {
 fn secret_header(text: &str) -> Result<HeaderValue, Failed> {
     let mut value = HeaderValue::from_str(text).map_err(|_| {
         Failed::free(ProviderError::Refused {
-            message: "the configured key holds characters that no HTTP header can carry; check it for line breaks"
-                .to_owned(),
+            message:
+                "the configured key holds characters that no HTTP header can carry; check it for line breaks"
+                    .to_owned(),
         })
     })?;
     value.set_sensitive(true);

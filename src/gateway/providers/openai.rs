@@ -266,7 +266,11 @@ impl Assembler for Stream {
         for (index, call) in self.calls {
             // Some compatible servers send no ids; any will do as long as the result carries the same.
             let id = if call.id.is_empty() { format!("call_{index}") } else { call.id };
-            blocks.push(Block::ToolUse { id, name: call.name, arguments: Arguments::from_text(&call.arguments) });
+            blocks.push(Block::ToolUse {
+                id,
+                name: call.name,
+                arguments: Arguments::from_text(&call.arguments),
+            });
         }
         Ok(Answer { blocks, stop, usage: self.usage.map(WireUsage::read) })
     }
@@ -293,7 +297,10 @@ mod tests {
         let answer = stream.finish().unwrap();
         assert_eq!(answer.stop, StopReason::ToolUse);
         let arguments = Arguments::Object(json!({"path":"a"}));
-        assert_eq!(answer.blocks, vec![Block::ToolUse { id: "c1".into(), name: "read_file".into(), arguments }]);
+        assert_eq!(
+            answer.blocks,
+            vec![Block::ToolUse { id: "c1".into(), name: "read_file".into(), arguments }]
+        );
         let usage = Usage { input_tokens: 6, cache_read_tokens: 4, output_tokens: 3, ..Usage::default() };
         assert_eq!(answer.usage, Some(usage));
     }

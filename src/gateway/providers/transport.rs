@@ -52,7 +52,7 @@ impl Exchange<'_> {
         let response = match sent {
             None => return Err(Failed::charged(ProviderError::Timeout)),
             // The address is of no use to a reader of the error and may hold a token of a proxy.
-            Some(Err(error)) => return Err(self.unsent(error.without_url())),
+            Some(Err(error)) => return Err(self.unsent(&error.without_url())),
             Some(Ok(response)) => response,
         };
         let status = response.status().as_u16();
@@ -79,7 +79,10 @@ impl Exchange<'_> {
     }
 
     /// Reads a stream of events to its end.
-    pub(super) async fn read_stream<A: Assembler>(&self, response: reqwest::Response) -> Result<Answer, Failed> {
+    pub(super) async fn read_stream<A: Assembler>(
+        &self,
+        response: reqwest::Response,
+    ) -> Result<Answer, Failed> {
         let mut events = std::pin::pin!(bounded(response, ANSWER_BYTES_MAX).eventsource());
         let mut answer = A::default();
         while !answer.done() {
@@ -106,7 +109,9 @@ impl Exchange<'_> {
         let error = match failed.error {
             ProviderError::InStream { message } => ProviderError::InStream { message: self.redact(&message) },
             ProviderError::Refused { message } => ProviderError::Refused { message: self.redact(&message) },
-            ProviderError::BadRequest { message } => ProviderError::BadRequest { message: self.redact(&message) },
+            ProviderError::BadRequest { message } => {
+                ProviderError::BadRequest { message: self.redact(&message) }
+            }
             other @ (ProviderError::RateLimited { .. }
             | ProviderError::Overloaded { .. }
             | ProviderError::Server { .. }
@@ -118,9 +123,9 @@ impl Exchange<'_> {
         Failed { error, charge }
     }
 
-    fn unsent(&self, error: reqwest::Error) -> Failed {
+    fn unsent(&self, error: &reqwest::Error) -> Failed {
         let mut message = error.to_string();
-        let mut cause = std::error::Error::source(&error);
+        let mut cause = std::error::Error::source(error);
         while let Some(inner) = cause {
             message = format!("{message}: {inner}");
             cause = inner.source();
