@@ -1,0 +1,103 @@
+//! What a repository may decide about its runs. Reading and validating `.github/pairbot.yml` happens outside; here
+//! it is only a value, adopted by an event so that a ledger explains itself.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{GateName, Money, ReviewerName};
+
+/// The label that asks for a run.
+pub const LABEL: &str = "agent:pair";
+
+/// The rules of one repository.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Policy {
+    /// Who writes the change.
+    pub creator: AgentChoice,
+    /// Who reads it, each with an own instruction, all at once.
+    pub reviewers: BTreeMap<ReviewerName, ReviewerPolicy>,
+    /// How many rounds a run may take before its breaker opens.
+    pub rounds_max: u32,
+    /// What a run may cost.
+    pub run_budget: Money,
+    /// How long a run may work between two decisions of a person, in milliseconds.
+    pub run_ms_max: u64,
+    /// How long one task of an agent may take, in milliseconds.
+    pub task_ms_max: u64,
+    /// The gates besides `review` and `ready`, which every run has.
+    pub gates: BTreeMap<GateName, GateKind>,
+}
+
+/// Which model plays a part.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgentChoice {
+    /// Whose API to call; none leaves it to the operator.
+    pub provider: Option<Provider>,
+    /// The model's name as the provider knows it; none leaves it to the operator.
+    pub model: Option<String>,
+}
+
+/// Whose wire protocol a model is reached by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Provider {
+    /// Anthropic Messages.
+    Anthropic,
+    /// OpenAI Chat Completions, and servers compatible with it.
+    Openai,
+}
+
+/// One reviewer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReviewerPolicy {
+    /// What this reviewer looks for, in the words given to it.
+    pub focus: String,
+    /// Which model it is.
+    pub agent: AgentChoice,
+}
+
+/// What a gate examines.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum GateKind {
+    /// The change is small enough to be read.
+    Size {
+        /// Most files changed.
+        files_max: u32,
+        /// Most lines added and removed together.
+        lines_max: u32,
+    },
+    /// The change stays away from protected paths.
+    Paths {
+        /// Globs that no run may touch.
+        protected: Vec<String>,
+    },
+    /// A command of the repository ends with code 0 in the worktree.
+    Command {
+        /// What `sh -c` is given.
+        run: String,
+        /// How long it may take, in milliseconds.
+        timeout_ms: u64,
+    },
+    /// Other apps' check runs and commit statuses on the head are green.
+    Ci {
+        /// Which of them count.
+        rule: CiRule,
+        /// How long to wait for them, in milliseconds.
+        timeout_ms: u64,
+    },
+}
+
+/// Which of the other apps' results count.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "mode", rename_all = "kebab-case")]
+pub enum CiRule {
+    /// Whatever reports on the head must be green; nothing is claimed where nothing reports.
+    Observed,
+    /// These names must all report and be green, and whatever else reports too.
+    Required {
+        /// Names of check runs or contexts of commit statuses.
+        names: Vec<String>,
+    },
+}
