@@ -65,8 +65,8 @@ fn wire_message(message: &Message, cache: bool, last: bool) -> Value {
         // "final assistant content cannot end with trailing whitespace" is a 400.
         *end = json!({ "type": "text", "text": text.trim_end() });
     }
-    if let (true, Some(end)) = (cache, blocks.pop()) {
-        blocks.push(cached(end));
+    if let (true, Some(end)) = (cache, blocks.last_mut()) {
+        *end = cached(end.take());
     }
     let role = match message.role {
         Role::User => "user",

@@ -17,12 +17,16 @@ use crate::ports::Clock;
 pub(crate) const KEY: &str = "sk-not-a-real-key";
 
 pub(crate) fn gateway(server: &ModelServer, clock: &Arc<TestClock>) -> Gateway {
+    gateway_with(server, clock, PriceTable::shipped().unwrap())
+}
+
+pub(crate) fn gateway_with(server: &ModelServer, clock: &Arc<TestClock>, prices: PriceTable) -> Gateway {
     let key = || SecretString::from(KEY);
     Gateway::new(
         http_client().unwrap(),
         Arc::clone(clock) as Arc<dyn Clock>,
         Arc::new(TestEntropy),
-        PriceTable::shipped().unwrap(),
+        prices,
         GatewaySettings::default(),
         [
             ProviderSettings {
