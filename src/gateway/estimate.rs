@@ -37,7 +37,7 @@ mod tests {
     fn every_class_of_bytes_counts_at_least_a_third_of_its_length() {
         for text in ["a".repeat(9000), " ".repeat(9000), "7".repeat(9000), "ü".repeat(9000), "{}".repeat(500)]
         {
-            assert!(input_tokens_max(text.as_bytes()) * 3 >= text.len() as u64, "{:.10}", text);
+            assert!(input_tokens_max(text.as_bytes()) * 3 >= text.len() as u64, "{text:.10}");
         }
     }
 

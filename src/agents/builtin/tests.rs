@@ -94,7 +94,7 @@ impl Bench {
             turns_max: 12,
             deadline: self.clock.now().plus_ms(900_000),
             output_tokens_max: 4_000,
-            command_timeout: Duration::from_secs(60),
+            command_timeout: Duration::from_mins(1),
         }
     }
 

@@ -110,11 +110,12 @@ async fn answer(State(shared): State<Arc<Shared>>, uri: Uri, request: Request<Bo
 }
 
 pub(crate) fn sse(events: &[Value]) -> Vec<u8> {
-    events
-        .iter()
-        .map(|event| format!("event: {}\ndata: {event}\n\n", event["type"].as_str().unwrap_or("message")))
-        .collect::<String>()
-        .into_bytes()
+    let mut bytes = Vec::new();
+    for event in events {
+        let name = event["type"].as_str().unwrap_or("message");
+        bytes.extend_from_slice(format!("event: {name}\ndata: {event}\n\n").as_bytes());
+    }
+    bytes
 }
 
 /// The events of a streamed Anthropic answer, its tool arguments and texts in two parts.

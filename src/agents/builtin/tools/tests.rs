@@ -50,12 +50,12 @@ impl Tree {
     fn toolbox(&self) -> Toolbox {
         let spawner = Arc::clone(&self.spawner) as Arc<dyn Spawner>;
         let access =
-            WriteAccess { scratch: self.scratch.clone(), commands: Some((spawner, Duration::from_secs(60))) };
+            WriteAccess { scratch: self.scratch.clone(), commands: Some((spawner, Duration::from_mins(1))) };
         Toolbox::writing(Root::open(&self.root).unwrap(), access)
     }
 
     async fn run(&self, name: &str, arguments: Value) -> Said {
-        self.toolbox().run(name, arguments, Duration::from_secs(600)).await
+        self.toolbox().run(name, arguments, Duration::from_mins(10)).await
     }
 
     fn read(&self, path: &str) -> String {
@@ -180,7 +180,7 @@ async fn writing_keeps_the_mode_and_leaves_other_links_alone() {
 
 #[tokio::test]
 async fn text_is_shown_numbered_bounded_and_without_anything_hidden() {
-    let long: String = (1..=3_000).map(|n| format!("line {n}\n")).collect();
+    let long = (1..=3_000).map(|n| format!("line {n}")).collect::<Vec<_>>().join("\n") + "\n";
     let tree = Tree::of(&[("long", &long), ("bidi", "a\u{202e}b"), ("empty", ""), ("bin", "a\0b")]);
     fs::write(tree.root.join("latin"), [b'f', 0xfc, b'r']).unwrap();
     let read = |arguments: Value| async { tree.run("read_file", arguments).await };
@@ -226,7 +226,7 @@ async fn a_command_gets_an_empty_environment_and_its_output_is_bounded() {
         (asked.arguments.as_slice(), asked.directory.as_path()),
         (&["-c".to_owned(), "make test".to_owned()][..], tree.root.as_path())
     );
-    assert_eq!(asked.timeout, Duration::from_secs(60));
+    assert_eq!(asked.timeout, Duration::from_mins(1));
 }
 
 #[tokio::test]
