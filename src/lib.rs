@@ -1,5 +1,13 @@
 //! Pairbot, the library behind the one binary.
 
+pub mod adapters;
 pub mod agents;
+pub mod config;
+pub mod engine;
 pub mod gateway;
+pub mod git;
+pub mod http;
 pub mod ports;
+pub mod store;
+pub mod telemetry;
+pub mod wire;
