@@ -1,8 +1,10 @@
 //! Pairbot, the library behind the one binary.
 
 pub mod adapters;
+pub mod agents;
 pub mod config;
 pub mod engine;
+pub mod gateway;
 pub mod git;
 pub mod http;
 pub mod bus;
