@@ -64,5 +64,6 @@ fn argument<'a>(arguments: &'a [String], name: &str) -> Option<&'a str> {
 }
 
 fn number(arguments: &[String], name: &str, default: usize) -> anyhow::Result<usize> {
-    argument(arguments, name).map_or(Ok(default), |text| text.parse().with_context(|| format!("{name} {text}")))
+    argument(arguments, name)
+        .map_or(Ok(default), |text| text.parse().with_context(|| format!("{name} {text}")))
 }

@@ -1,5 +1,6 @@
 //! Pairbot, the library behind the one binary.
 
+pub mod bus;
 pub mod config;
 pub mod http;
 pub mod ports;

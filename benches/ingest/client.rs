@@ -184,7 +184,8 @@ impl Server {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
         let (_, after_name) = stat.rsplit_once(')').context("no name in stat")?;
         let fields: Vec<&str> = after_name.split_ascii_whitespace().collect();
-        let ticks = |index: usize| -> anyhow::Result<u64> { Ok(fields.get(index).context("short stat")?.parse()?) };
+        let ticks =
+            |index: usize| -> anyhow::Result<u64> { Ok(fields.get(index).context("short stat")?.parse()?) };
         Ok(Duration::from_millis(10 * (ticks(11)? + ticks(12)?)))
     }
 
