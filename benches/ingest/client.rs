@@ -17,7 +17,8 @@ use crate::server::{Mode, SECRET};
 /// How many connections send at once.
 pub(crate) const CONNECTIONS: usize = 64;
 
-const BODY: &str = include_str!("../../tests/fixtures/webhooks/issues.labeled.json");
+/// A delivery as GitHub sends it.
+pub(crate) const BODY: &str = include_str!("../../tests/fixtures/webhooks/issues.labeled.json");
 
 /// Requests as they go over the wire, each a delivery of its own about an issue of its own.
 pub(crate) struct Load {
@@ -30,11 +31,6 @@ impl Load {
         let secret = WebhookSecret::new(&SecretString::from(SECRET.to_owned()));
         let requests = (0..deliveries).map(|number| request(&secret, number)).collect();
         Self { requests: Arc::new(requests) }
-    }
-
-    /// How long a body is.
-    pub(crate) const fn body_bytes(&self) -> usize {
-        BODY.len()
     }
 }
 
@@ -71,8 +67,8 @@ pub(crate) struct Measured {
 
 impl Measured {
     /// The median of each figure.
-    pub(crate) fn median(all: Vec<Self>) -> Self {
-        let of = |figure: fn(&Self) -> f64| at_share(all.iter().map(figure).collect(), 0.5);
+    pub(crate) fn median(all: &[Self]) -> Self {
+        let of = |figure: fn(&Self) -> f64| percentile(all.iter().map(figure).collect(), 50);
         Self {
             per_second: of(|one| one.per_second),
             cpu_us: of(|one| one.cpu_us),
@@ -82,15 +78,16 @@ impl Measured {
     }
 }
 
-fn at_share(mut values: Vec<f64>, share: f64) -> f64 {
+/// The value that this many of a hundred do not exceed.
+fn percentile(mut values: Vec<f64>, percent: usize) -> f64 {
     values.sort_by(f64::total_cmp);
-    let position = (values.len() as f64 * share) as usize;
+    let position = values.len() * percent / 100;
     values.get(position).or(values.last()).copied().unwrap_or_default()
 }
 
 /// Starts a server, sends it the whole load once, and ends it.
 pub(crate) fn measure(mode: Mode, load: &Load) -> anyhow::Result<Measured> {
-    let mut server = Server::start(mode)?;
+    let server = Server::start(mode)?;
     // One thread: the other processors are the server's.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let cpu_before = server.cpu()?;
@@ -102,8 +99,8 @@ pub(crate) fn measure(mode: Mode, load: &Load) -> anyhow::Result<Measured> {
     Ok(Measured {
         per_second: count as f64 / elapsed.as_secs_f64(),
         cpu_us: cpu.as_secs_f64() * 1e6 / count as f64,
-        latency_ms: at_share(latencies.clone(), 0.5),
-        latency_ms_99: at_share(latencies, 0.99),
+        latency_ms: percentile(latencies.clone(), 50),
+        latency_ms_99: percentile(latencies, 99),
     })
 }
 

@@ -1,5 +1,6 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::path::Path;
 use std::sync::Mutex;
 
 use axum::body::Body;
@@ -17,6 +18,7 @@ use tokio::sync::{Notify, watch};
 use tower::ServiceExt;
 
 use super::*;
+use crate::store::sqlite::SqliteStore;
 use crate::store::{Content, StoreError};
 
 const LABELED: &str = include_str!("../../tests/fixtures/webhooks/issues.labeled.json");
@@ -96,11 +98,21 @@ impl Server {
 
     fn with(inbox: MemoryInbox) -> Self {
         let inbox = Arc::new(inbox);
+        Self::before(inbox.clone(), inbox)
+    }
+
+    /// A server before the embedded store in this folder.
+    fn before_store(folder: &Path) -> (Self, Arc<dyn Store>) {
+        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&folder.join("pairbot.db")).unwrap());
+        (Self::before(Arc::default(), Arc::new(store.clone())), store)
+    }
+
+    fn before(inbox: Arc<MemoryInbox>, door: Arc<dyn Inbox>) -> Self {
         let clock = ManualClock::at(1_000_000);
         let engine = EngineHealth::new();
         let secret = WebhookSecret::new(&SecretString::from("a secret".to_owned()));
         let state = HttpState {
-            inbox: inbox.clone(),
+            inbox: door,
             secret: secret.clone(),
             own: Arc::new(OwnApp::new(1_234_567)),
             clock: clock.clone(),
@@ -187,6 +199,23 @@ async fn a_redelivery_and_a_second_hook_are_acknowledged_once_stored() {
     let other_hook = [("x-github-delivery", "00000000-cc78-11e3-81ab-4c9367dc0958")];
     assert_eq!(server.deliver(LABELED.as_bytes(), &other_hook).await, duplicate);
     assert_eq!(server.taken().len(), 1);
+}
+
+#[tokio::test]
+async fn what_was_acknowledged_outlives_the_process() {
+    let folder = tempfile::tempdir().unwrap();
+    {
+        let (server, _store) = Server::before_store(folder.path());
+        assert_eq!(server.deliver(LABELED.as_bytes(), &[]).await.1["status"], "accepted");
+    }
+    let (server, store) = Server::before_store(folder.path());
+    let [waiting] = store.inbox_pending(10).await.unwrap().try_into().unwrap();
+    assert_eq!(waiting.guid, GUID);
+    assert!(matches!(waiting.envelope.signal, Signal::LabelSet { .. }));
+    assert_eq!(server.deliver(LABELED.as_bytes(), &[]).await.1["status"], "duplicate");
+    let other_hook = [("x-github-delivery", "another-hook")];
+    assert_eq!(server.deliver(LABELED.as_bytes(), &other_hook).await.1["status"], "duplicate");
+    assert_eq!(store.inbox_pending(10).await.unwrap().len(), 1);
 }
 
 #[tokio::test]
