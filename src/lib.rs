@@ -2,6 +2,7 @@
 
 pub mod adapters;
 pub mod agents;
+pub mod bus;
 pub mod config;
 pub mod engine;
 pub mod gateway;

@@ -63,7 +63,7 @@ impl Source {
             Err(error) if error.kind() == ErrorKind::NotFound => source,
             Err(error) => {
                 let mut source = source;
-                source.path = path.to_owned();
+                path.clone_into(&mut source.path);
                 source.complain(&path.display().to_string(), format!("cannot be read: {error}"));
                 source
             }
@@ -151,13 +151,12 @@ fn file_key(name: &str) -> String {
 
 fn unknown(key: &str) -> String {
     let likeness = |name: &&str| common_prefix(&file_key(name), &key.to_lowercase());
-    match NAMES.iter().max_by_key(|name| likeness(name)).filter(|name| likeness(name) >= 3) {
-        Some(name) => format!("is not a setting; is `{}` meant?", file_key(name)),
-        None => {
-            let known: Vec<String> = NAMES.iter().map(|name| file_key(name)).collect();
-            format!("is not a setting; there are {}", known.join(", "))
-        }
+    let nearest = NAMES.iter().max_by_key(|name| likeness(name)).filter(|name| likeness(name) >= 3);
+    if let Some(name) = nearest {
+        return format!("is not a setting; is `{}` meant?", file_key(name));
     }
+    let known: Vec<String> = NAMES.iter().map(|name| file_key(name)).collect();
+    format!("is not a setting; there are {}", known.join(", "))
 }
 
 fn common_prefix(one: &str, other: &str) -> usize {

@@ -160,3 +160,42 @@ fn an_address_is_written_as_a_socket_takes_it() {
     let listen = |host: &str| Listen { host: host.to_owned(), port: 80 }.to_string();
     assert_eq!((listen("::1").as_str(), listen("0.0.0.0").as_str()), ("[::1]:80", "0.0.0.0:80"));
 }
+
+/// What the image promises and what the deployment expects must be the same port and the same folder.
+#[test]
+fn the_image_and_the_deployment_fit_each_other() {
+    let dockerfile = include_str!("../../Dockerfile");
+    let fly: toml::Table = include_str!("../../fly.toml").parse().unwrap();
+    let text = |table: &str, key: &str| fly[table][key].as_str().unwrap().to_owned();
+    let environment = |name: &str| text("env", name);
+    let in_image = |line: &str| assert!(dockerfile.lines().any(|other| other == line), "{line}");
+
+    let (host, port, data) = (environment("HOST"), environment("PORT"), environment("PAIRBOT_DATA_DIR"));
+    in_image(&format!(
+        "ENV HOST={host} PORT={port} PAIRBOT_DATA_DIR={data} LOG_FORMAT={}",
+        environment("LOG_FORMAT")
+    ));
+    in_image(&format!("EXPOSE {port}"));
+    in_image(&format!("VOLUME {data}"));
+    assert_eq!(fly["mounts"][0]["destination"].as_str(), Some(data.as_str()));
+    assert_eq!(fly["http_service"]["internal_port"].as_integer().unwrap().to_string(), port);
+    assert_eq!(text("build", "dockerfile"), "Dockerfile");
+    let probe = fly["http_service"]["checks"][0]["path"].as_str().unwrap();
+    assert!(dockerfile.contains(&format!("GET {probe} HTTP/1.0")));
+
+    let variables = fly["env"].as_table().unwrap();
+    assert!(variables.keys().all(|name| NAMES.contains(&name.as_str())), "a variable that nobody reads");
+    let pairs: Vec<_> =
+        variables.iter().map(|(name, value)| (name.as_str(), value.as_str().unwrap())).collect();
+    let config = load(&pairs);
+    assert_eq!(config.listen.to_string(), "0.0.0.0:3000");
+    assert_eq!(config.storage.database, sqlite("/data/pairbot.db"));
+}
+
+#[test]
+fn the_image_runs_without_root() {
+    let lines: Vec<&str> = include_str!("../../Dockerfile").lines().collect();
+    let user = lines.iter().position(|line| *line == "USER 10001").unwrap();
+    let entry = lines.iter().position(|line| line.starts_with("ENTRYPOINT")).unwrap();
+    assert!(user < entry && lines.iter().filter(|line| line.starts_with("USER")).count() == 1);
+}
