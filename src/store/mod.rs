@@ -1,0 +1,182 @@
+//! The durable state: what a store promises.
+//!
+//! One door in ([`Store::accept`]), one door out ([`Store::claim`]), and one transaction per decision
+//! ([`Store::commit`]). Whatever a method answered with `Ok` survives a crash; whatever it answered with an error
+//! changed nothing. A store has no clock: every moment is given to it.
+
+mod budget;
+mod counts;
+mod error;
+mod inbox;
+mod ledger;
+mod task;
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use pairbot_protocol::ids::{Money, RunId, TaskId, Timestamp, Usage};
+use pairbot_protocol::signal::{Envelope, Spend, Target};
+use tokio::sync::Notify;
+
+pub use budget::{Budget, ReservationId, SpendLine};
+pub use counts::{Counts, TaskCounts};
+pub use error::{Result, StoreError};
+pub use inbox::{Accepted, Content, Delivery, InboxId, InboxRow};
+pub use ledger::{Commit, Committed, LedgerEntry, RunFilter, RunSummary, StoredRun};
+pub use task::{Claimed, Done, FailedAttempt, Lease, TaskEffect, TaskKinds, TaskRecord, TaskState};
+
+/// The durable state of a server.
+#[async_trait]
+pub trait Store: Send + Sync + fmt::Debug {
+    // The inbox.
+
+    /// Stores a delivery unless it, or one with the same meaning, was stored before. Refuses with
+    /// [`StoreError::Busy`] rather than waits when too much is waiting already.
+    async fn accept(&self, delivery: Delivery) -> Result<Accepted>;
+
+    /// Signals that wait for their decision, oldest first, at most `limit`. A row that this version cannot read is
+    /// set aside, recorded with the reason, and does not hold up others.
+    async fn inbox_pending(&self, limit: usize) -> Result<Vec<InboxRow>>;
+
+    /// Settles a signal that was looked at and is for nobody; `note` says why.
+    async fn inbox_settle(&self, id: InboxId, note: &str, now: Timestamp) -> Result<()>;
+
+    // Runs.
+
+    /// A run and how many events it has.
+    async fn run(&self, id: RunId) -> Result<Option<StoredRun>>;
+
+    /// The runs that a target names: for an issue its newest run; for a pull request the newest run that owns it,
+    /// else the newest run of the issue whose branch it has; for a head every run that is not over and has it; for
+    /// a run itself if it exists.
+    async fn runs_for(&self, target: &Target) -> Result<Vec<RunId>>;
+
+    /// Makes a decision true, whole or not at all: events are appended, the run's state replaced, tasks queued,
+    /// work withdrawn, the budget and timers set, and the row of the inbox settled.
+    async fn commit(&self, decision: Commit) -> Result<Committed>;
+
+    /// All events of a run, oldest first, after checking that every hash follows from its predecessor.
+    async fn ledger(&self, run: RunId) -> Result<Vec<LedgerEntry>>;
+
+    /// Runs, newest first.
+    async fn run_list(&self, filter: RunFilter) -> Result<Vec<RunSummary>>;
+
+    // The outbox.
+
+    /// Leases up to `slots` tasks to `worker` until `now + lease_ms`.
+    ///
+    /// Of one lane only the oldest unfinished task is handed out, and only while none of its lane runs: a lane is
+    /// the run together with [`Work::lane`](pairbot_protocol::effect::Work::lane), and all publications of a run
+    /// share one. Installations take turns. A task whose lease expired is handed out again under a larger fence.
+    async fn claim(
+        &self,
+        kinds: TaskKinds,
+        slots: usize,
+        worker: &str,
+        now: Timestamp,
+        lease_ms: u64,
+    ) -> Result<Vec<Claimed>>;
+
+    /// Extends a lease to `now + lease_ms`.
+    async fn heartbeat(&self, lease: &Lease, now: Timestamp, lease_ms: u64) -> Result<()>;
+
+    /// Ends a task with its results, which count only if the lease still holds.
+    async fn complete(&self, lease: &Lease, done: Done, now: Timestamp) -> Result<()>;
+
+    /// Gives a task back, to be tried again from `not_before` on. If it `counts` not, the attempt is forgotten.
+    async fn retry_later(
+        &self,
+        lease: &Lease,
+        not_before: Timestamp,
+        error: &str,
+        counts: bool,
+    ) -> Result<()>;
+
+    /// Gives a task up for good. It is kept as a dead letter; the engine hears `signals`.
+    async fn bury(&self, lease: &Lease, reason: &str, signals: Vec<Envelope>, now: Timestamp) -> Result<()>;
+
+    /// Dead letters, oldest first, at most `limit`.
+    async fn dead_letters(&self, limit: usize) -> Result<Vec<TaskRecord>>;
+
+    /// A task, whatever became of it.
+    async fn task(&self, id: TaskId) -> Result<Option<TaskRecord>>;
+
+    /// All tasks of a run, oldest first.
+    async fn tasks(&self, run: RunId) -> Result<Vec<TaskRecord>>;
+
+    /// The id that something published has outside, as [`Done::receipts`] recorded it.
+    async fn receipt(&self, run: RunId, key: &str) -> Result<Option<String>>;
+
+    /// When the next delayed task is due or the next lease expires. Tasks that are ready are not in it: they are
+    /// there to be claimed.
+    async fn next_task_at(&self) -> Result<Option<Timestamp>>;
+
+    // Timers.
+
+    /// Turns timers that are due into signals, each exactly once. Answers how many; a large backlog takes several
+    /// calls, so call again until it is 0.
+    async fn fire_timers(&self, now: Timestamp) -> Result<usize>;
+
+    /// When the next timer is due.
+    async fn next_timer(&self) -> Result<Option<Timestamp>>;
+
+    // Money.
+
+    /// Sets `amount` aside for a call, or refuses with [`StoreError::BudgetExhausted`].
+    ///
+    /// When the lease ends, in whatever way, what it still has reserved is charged in full: what a call whose end
+    /// nobody saw has cost is unknown.
+    async fn reserve(
+        &self,
+        lease: &Lease,
+        amount: Money,
+        purpose: &str,
+        now: Timestamp,
+    ) -> Result<ReservationId>;
+
+    /// Replaces a reservation by what the call did cost. Needs no lease: the money is gone whoever asks. Replaces a
+    /// charge in full as well; settled or released once, nothing changes any more.
+    async fn settle(
+        &self,
+        reservation: ReservationId,
+        actual: Money,
+        usage: Usage,
+        model: &str,
+    ) -> Result<()>;
+
+    /// Gives a reservation back whose call certainly cost nothing.
+    async fn release(&self, reservation: ReservationId) -> Result<()>;
+
+    /// Where a run's money is; all zero for a run that has no budget yet.
+    async fn budget(&self, run: RunId) -> Result<Budget>;
+
+    /// What a task has cost so far, reservations that are still open not included.
+    async fn spend_of(&self, task: TaskId) -> Result<Spend>;
+
+    /// What a run has cost, by round, agent and model, in that order.
+    async fn spend_lines(&self, run: RunId) -> Result<Vec<SpendLine>>;
+
+    // Transcripts.
+
+    /// Keeps a turn of an agent's conversation. Turns count from 0 without gaps; writing one again replaces it and
+    /// drops all that followed it.
+    async fn append_turn(&self, lease: &Lease, key: &str, turn: u32, payload: &str) -> Result<()>;
+
+    /// The turns of a conversation, in order.
+    async fn turns(&self, run: RunId, key: &str) -> Result<Vec<String>>;
+
+    // The store itself.
+
+    /// Whether the store can read and write now.
+    async fn ping(&self) -> Result<()>;
+
+    /// How much it holds.
+    async fn counts(&self) -> Result<Counts>;
+
+    /// Notified after signals were stored. To miss nothing, ask for `notified()` before looking into the inbox.
+    fn inbox_changed(&self) -> Arc<Notify>;
+
+    /// Notified after tasks became ready or delayed. To miss nothing, `enable()` a `notified()` before claiming.
+    fn outbox_changed(&self) -> Arc<Notify>;
+}

@@ -1,0 +1,155 @@
+//! The one door out: tasks, and the leases under which they are carried out.
+
+use pairbot_protocol::effect::{Publication, Work};
+use pairbot_protocol::ids::{FencingToken, InstallationId, RunId, TaskId, Timestamp};
+use pairbot_protocol::signal::Envelope;
+use serde::{Deserialize, Serialize};
+
+/// An effect that a worker carries out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "effect", rename_all = "kebab-case")]
+pub enum TaskEffect {
+    /// Something that ends in a signal.
+    Work(Work),
+    /// Something that people see.
+    Publication(Publication),
+}
+
+/// Which kinds of task to take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TaskKinds {
+    /// Only work.
+    Work,
+    /// Only publications.
+    Publication,
+    /// Both.
+    Both,
+}
+
+/// The exclusive right to carry out a task, until it expires or its work is withdrawn.
+///
+/// Only a store grants one, so whatever asks for a lease cannot be reached without a recorded intention.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lease {
+    run: RunId,
+    task: TaskId,
+    installation: InstallationId,
+    fence: FencingToken,
+    until: Timestamp,
+}
+
+impl Lease {
+    pub(in crate::store) fn grant(
+        run: RunId,
+        task: TaskId,
+        installation: InstallationId,
+        fence: FencingToken,
+        until: Timestamp,
+    ) -> Self {
+        Self { run, task, installation, fence, until }
+    }
+
+    /// The run it serves.
+    pub fn run(&self) -> RunId {
+        self.run
+    }
+
+    /// The task it is for.
+    pub fn task(&self) -> TaskId {
+        self.task
+    }
+
+    /// Whose installation the run lives in.
+    pub fn installation(&self) -> InstallationId {
+        self.installation
+    }
+
+    /// Grows with every grant for this task.
+    pub fn fence(&self) -> FencingToken {
+        self.fence
+    }
+
+    /// Until when it was granted; every heartbeat extends it in the store.
+    pub fn until(&self) -> Timestamp {
+        self.until
+    }
+}
+
+/// A task that was claimed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claimed {
+    /// The right to carry it out.
+    pub lease: Lease,
+    /// What to do.
+    pub effect: TaskEffect,
+    /// Which attempt this is, from 1. An attempt that was put off without counting does not count.
+    pub attempt: u32,
+    /// When it was decided upon.
+    pub created_at: Timestamp,
+}
+
+/// What a task brought about.
+#[derive(Debug, Clone, Default)]
+pub struct Done {
+    /// What the engine shall hear.
+    pub signals: Vec<Envelope>,
+    /// Names of what now exists outside: key and the id it has there. A later value replaces an earlier one.
+    pub receipts: Vec<(String, String)>,
+}
+
+/// Where a task is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum TaskState {
+    /// An older task of its lane comes first.
+    Waiting,
+    /// It can be claimed.
+    Ready,
+    /// It is tried again later.
+    Delayed,
+    /// Somebody holds its lease.
+    Running,
+    /// It was done.
+    Done,
+    /// It failed for good and is kept as a dead letter.
+    Dead,
+    /// It was withdrawn.
+    Cancelled,
+}
+
+/// A task as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaskRecord {
+    /// Its identity.
+    pub task: TaskId,
+    /// The run it serves.
+    pub run: RunId,
+    /// Whose installation the run lives in.
+    pub installation: InstallationId,
+    /// The stored effect, as text: a dead letter may be one that this version cannot read.
+    pub payload: String,
+    /// Where it is.
+    pub state: TaskState,
+    /// Attempts that counted.
+    pub attempts: u32,
+    /// When it was decided upon.
+    pub created_at: Timestamp,
+    /// When it ended, if it has.
+    pub finished_at: Option<Timestamp>,
+    /// Why it is dead.
+    pub reason: Option<String>,
+    /// The attempts that did not succeed, oldest first.
+    pub history: Vec<FailedAttempt>,
+}
+
+/// An attempt at a task that did not succeed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FailedAttempt {
+    /// The token under which it was made.
+    pub fence: FencingToken,
+    /// Who made it.
+    pub worker: String,
+    /// When it began.
+    pub claimed_at: Timestamp,
+    /// How it ended.
+    pub error: String,
+}
