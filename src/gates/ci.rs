@@ -3,8 +3,8 @@
 use pairbot_protocol::policy::CiRule;
 use pairbot_protocol::signal::{GateReport, Verdict};
 
-use super::{counted, report};
-use crate::text::untrusted;
+use super::{and_more, counted, report};
+use crate::text::{prose, untrusted};
 
 /// How many checks are named one by one.
 const NAMED_MAX: usize = 50;
@@ -120,26 +120,23 @@ fn judge(
         // A repository whose every check steps aside has not been checked (promise P5).
         return (Verdict::Unknown, format!("nothing ran: {}", names(&unsaid)));
     }
-    let mut title = format!("{} passed", counted(passed.len(), "check"));
-    if !unsaid.is_empty() {
-        title.push_str(&format!(", {} neutral or skipped", unsaid.len()));
-    }
+    let passed = format!("{} passed", counted(passed.len(), "check"));
+    let title = match unsaid.len() {
+        0 => passed,
+        count => format!("{passed}, {count} neutral or skipped"),
+    };
     (Verdict::Green, title)
 }
 
 /// The first names, on one line.
 fn names(names: &[&str]) -> String {
     const IN_TITLE_MAX: usize = 3;
-    let mut text = names
-        .iter()
-        .take(IN_TITLE_MAX)
-        .map(|name| untrusted::plain(name, 60))
-        .collect::<Vec<_>>()
-        .join(", ");
-    if names.len() > IN_TITLE_MAX {
-        text.push_str(&format!(" and {} more", names.len() - IN_TITLE_MAX));
+    let named: Vec<_> = names.iter().take(IN_TITLE_MAX).map(|name| untrusted::plain(name, 60)).collect();
+    let named = named.join(", ");
+    match names.len().saturating_sub(IN_TITLE_MAX) {
+        0 => named,
+        more => format!("{named} and {more} more"),
     }
-    text
 }
 
 fn summary(required: &[String], missing: &[&str], checks: &[ForeignCheck]) -> String {
@@ -148,27 +145,21 @@ fn summary(required: &[String], missing: &[&str], checks: &[ForeignCheck]) -> St
                 about it. To require checks by name, set `gates.ci.required` in the policy file."
             .to_owned();
     }
-    let mut text = "| check | by | result |\n|---|---|---|\n".to_owned();
-    let mut rows = 0_usize;
-    for name in missing.iter().take(NAMED_MAX) {
-        rows += 1;
-        text.push_str(&format!("| {} (required) | | has not reported |\n", untrusted::cell(name, 100)));
-    }
-    for check in checks.iter().take(NAMED_MAX.saturating_sub(rows)) {
-        rows += 1;
+    let awaited = missing
+        .iter()
+        .map(|name| format!("| {} (required) | | has not reported |\n", prose::cell(name, 100)));
+    let reported = checks.iter().map(|check| {
         let mark = if required.contains(&check.name) { " (required)" } else { "" };
-        text.push_str(&format!(
+        format!(
             "| {}{mark} | {} | {} |\n",
-            untrusted::cell(&check.name, 100),
-            untrusted::cell(&check.app, 60),
-            untrusted::cell(check.state.words(), 60)
-        ));
-    }
-    let left = (missing.len() + checks.len()).saturating_sub(rows);
-    if left > 0 {
-        text.push_str(&format!("\nand {left} more\n"));
-    }
-    text
+            prose::cell(&check.name, 100),
+            prose::cell(&check.app, 60),
+            prose::cell(check.state.words(), 60)
+        )
+    });
+    let rows: Vec<String> = awaited.chain(reported).take(NAMED_MAX).collect();
+    let more = and_more(missing.len() + checks.len(), NAMED_MAX);
+    format!("| check | by | result |\n|---|---|---|\n{}{more}", rows.concat())
 }
 
 #[cfg(test)]
@@ -204,7 +195,9 @@ mod tests {
 
     #[test]
     fn skipped_neutral_and_unknown_conclusions_never_count_as_passed() {
-        for conclusion in ["neutral", "skipped", "cancelled", "stale", "action_required", "startup_failure", "", "x"] {
+        for conclusion in
+            ["neutral", "skipped", "cancelled", "stale", "action_required", "startup_failure", "", "x"]
+        {
             let state = ForeignState::of_conclusion(conclusion);
             let alone = [check("build", state.clone())];
             assert_eq!(examine(&CiRule::Observed, &alone, false).verdict, Verdict::Unknown, "{conclusion}");

@@ -110,7 +110,9 @@ fn judge(command: &CommandRun, finished: &Finished, files: &[ChangedFile]) -> Ga
             (Verdict::Unknown, "the command was killed from outside, perhaps for want of memory".to_owned())
         }
         Ending::Signalled(signal) => (Verdict::Red, format!("the command was ended by signal {signal}")),
-        Ending::TimedOut => (Verdict::Red, format!("the command ran longer than {seconds} s and was stopped")),
+        Ending::TimedOut => {
+            (Verdict::Red, format!("the command ran longer than {seconds} s and was stopped"))
+        }
     };
     let mut printed = output::clean(&finished.stdout);
     printed.push_str(&output::clean(&finished.stderr));
@@ -170,7 +172,7 @@ mod tests {
     fn command() -> CommandRun {
         CommandRun {
             run: "sh run-tests.sh".to_owned(),
-            timeout: Duration::from_secs(60),
+            timeout: Duration::from_mins(1),
             worktree: "/tree".into(),
             home: "/home".into(),
             search_path: "/usr/bin:/bin".to_owned(),
@@ -231,7 +233,7 @@ mod tests {
         assert_eq!(names, ["CI", "HOME", "LANG", "PATH", "TERM", "TMPDIR"]);
         assert_eq!(asked[0].arguments.last().map(String::as_str), Some("sh run-tests.sh"));
         assert_eq!(asked[0].directory, PathBuf::from("/tree"));
-        assert_eq!(asked[0].timeout, Duration::from_secs(60));
+        assert_eq!(asked[0].timeout, Duration::from_mins(1));
     }
 
     #[test]

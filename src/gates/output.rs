@@ -168,10 +168,11 @@ mod tests {
 
     #[test]
     fn places_outside_the_change_repeated_or_beyond_the_limit_are_left_out() {
-        let mut text = "other.rs:1: x\n/etc/passwd:1: x\nsrc/a.rs:0: x\nsrc/a.rs:3: x\nsrc/a.rs:3: x\n".to_owned();
+        let mut text =
+            "other.rs:1: x\n/etc/passwd:1: x\nsrc/a.rs:0: x\nsrc/a.rs:3: x\nsrc/a.rs:3: x\n".to_owned();
         let files = [changed("src/a.rs")];
         assert_eq!(annotations(&text, "/tree", &files).len(), 1);
-        (1..200).for_each(|line| text.push_str(&format!("src/a.rs:{line}: y\n")));
+        text.push_str(&(1..200).map(|line| format!("src/a.rs:{line}: y\n")).collect::<Vec<_>>().concat());
         assert_eq!(annotations(&text, "/tree", &files).len(), ANNOTATIONS_MAX);
     }
 
@@ -184,8 +185,8 @@ mod tests {
     #[test]
     fn the_tail_begins_at_a_line_and_says_if_something_is_missing() {
         assert_eq!(tail("a\nb\n", 100), ("a\nb", false));
-        assert_eq!(tail("aaaa\nbbbb\ncc\n", 9), ("bbbb\ncc", true).into());
-        assert_eq!(tail("äöüäöü", 3).1, true);
+        assert_eq!(tail("aaaa\nbbbb\ncc\n", 9), ("bbbb\ncc", true));
+        assert!(tail("äöüäöü", 3).1);
     }
 
     proptest! {

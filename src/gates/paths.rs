@@ -3,7 +3,7 @@
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use pairbot_protocol::signal::{GateReport, Verdict};
 
-use super::{ANNOTATIONS_MAX, ChangedFile, annotation, counted, report, unknown};
+use super::{ANNOTATIONS_MAX, ChangedFile, and_more, annotation, counted, report, unknown};
 use crate::text::untrusted;
 
 /// Compiles one glob of a policy. `*` and `?` stop at `/`, `**` does not; a glob that ends in `/` means everything
@@ -21,7 +21,9 @@ pub fn compile(glob: &str) -> Result<GlobSet, String> {
         .backslash_escape(true)
         .build()
         .and_then(|glob| GlobSetBuilder::new().add(glob).build());
-    built.map_err(|error| format!("is not a glob: {}; `*`, `?`, `**`, `[a-z]` and `{{a,b}}` are special", error.kind()))
+    built.map_err(|error| {
+        format!("is not a glob: {}; `*`, `?`, `**`, `[a-z]` and `{{a,b}}` are special", error.kind())
+    })
 }
 
 /// Holds the paths of a change against protected globs. A moved file counts with both of its paths.
@@ -52,16 +54,15 @@ pub fn examine(files: &[ChangedFile], protected: &[String]) -> GateReport {
         let title = format!("none of {} is protected", counted(files.len(), "changed path"));
         return report(Verdict::Green, title, "The change touches no protected path.");
     }
-    let mut summary = "These paths are protected by the repository's policy. Put them back as they are on the \
+    let mut summary =
+        "These paths are protected by the repository's policy. Put them back as they are on the \
                        base branch; a person can change them in a pull request of their own.\n"
-        .to_owned();
-    for (path, glob) in touched.iter().take(ANNOTATIONS_MAX) {
-        let (path, glob) = (untrusted::code(path, 200), untrusted::code(glob, 200));
-        summary.push_str(&format!("\n- {path}, protected by {glob}"));
-    }
-    if touched.len() > ANNOTATIONS_MAX {
-        summary.push_str(&format!("\n- and {} more", touched.len() - ANNOTATIONS_MAX));
-    }
+            .to_owned();
+    let item = |(path, glob): &(&str, &str)| {
+        format!("\n- {}, protected by {}", untrusted::code(path, 200), untrusted::code(glob, 200))
+    };
+    summary.extend(touched.iter().take(ANNOTATIONS_MAX).map(item));
+    summary.push_str(&and_more(touched.len(), ANNOTATIONS_MAX));
     let annotations = touched
         .iter()
         .take(ANNOTATIONS_MAX)

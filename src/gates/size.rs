@@ -2,7 +2,7 @@
 
 use pairbot_protocol::signal::{GateReport, Verdict};
 
-use super::{ChangedFile, counted, report};
+use super::{ChangedFile, and_more, counted, report};
 use crate::text::untrusted;
 
 /// How many of the largest files are named.
@@ -37,19 +37,16 @@ pub fn examine(files: &[ChangedFile], files_max: u32, lines_max: u32) -> GateRep
 fn largest(files: &[ChangedFile]) -> String {
     let mut sorted: Vec<&ChangedFile> = files.iter().collect();
     sorted.sort_by(|one, other| other.lines().cmp(&one.lines()).then_with(|| one.path.cmp(&other.path)));
-    let mut text = String::new();
-    for file in sorted.iter().take(NAMED_MAX) {
-        let lines = if file.binary {
-            "binary".to_owned()
+    let item = |file: &&ChangedFile| {
+        let path = untrusted::code(&file.path, 200);
+        if file.binary {
+            format!("\n- {path} binary")
         } else {
-            format!("+{} −{}", file.additions, file.deletions)
-        };
-        text.push_str(&format!("\n- {} {lines}", untrusted::code(&file.path, 200)));
-    }
-    if sorted.len() > NAMED_MAX {
-        text.push_str(&format!("\n- and {} more", sorted.len() - NAMED_MAX));
-    }
-    text
+            format!("\n- {path} +{} −{}", file.additions, file.deletions)
+        }
+    };
+    let named: Vec<String> = sorted.iter().take(NAMED_MAX).map(item).collect();
+    named.concat() + &and_more(sorted.len(), NAMED_MAX)
 }
 
 #[cfg(test)]

@@ -167,7 +167,8 @@ fn ci(node: &Node, path: &str, problems: &mut Vec<PolicyProblem>) -> GateKind {
     let rule = match (mode, required) {
         (Some(Mode::Observed) | None, None) => CiRule::Observed,
         (Some(Mode::Observed), Some((node, path))) => {
-            let message = "has no effect while `mode` is `observed`; write `mode: required`, or leave this out";
+            let message =
+                "has no effect while `mode` is `observed`; write `mode: required`, or leave this out";
             problems.push(node.place.problem(&path, message));
             CiRule::Observed
         }
@@ -179,7 +180,8 @@ fn ci(node: &Node, path: &str, problems: &mut Vec<PolicyProblem>) -> GateKind {
             CiRule::Required { names }
         }
         (Some(Mode::Required), None) => {
-            let message = "needs `required`: the names of the check runs or commit statuses that must be green";
+            let message =
+                "needs `required`: the names of the check runs or commit statuses that must be green";
             problems.push(node.place.problem(path, message));
             CiRule::Observed
         }
@@ -202,9 +204,7 @@ fn command(entry: &Entry, path: &str, problems: &mut Vec<PolicyProblem>) -> Opti
         return None;
     }
     let section = Section::of(&entry.value, path, &["command", "timeout"], problems);
-    let run = section
-        .get("command")
-        .and_then(|(node, path)| text(node, &path, COMMAND_BYTES_MAX, problems));
+    let run = section.get("command").and_then(|(node, path)| text(node, &path, COMMAND_BYTES_MAX, problems));
     let timeout_ms = section
         .get("timeout")
         .and_then(|(node, path)| duration_ms(node, &path, COMMAND_SPAN, problems))

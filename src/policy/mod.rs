@@ -17,6 +17,7 @@ use std::fmt;
 use pairbot_protocol::policy::Policy;
 
 pub use defaults::{default_policy, protected_by_default};
+pub use scalars::written as duration;
 
 /// Where the file lives in a repository. It is read from the default branch only.
 pub const PATH: &str = ".github/pairbot.yml";
@@ -56,13 +57,12 @@ impl fmt::Display for PolicyProblem {
 /// Errors: everything found wrong, in the order of the file, at most [`PROBLEMS_MAX`] of them.
 pub fn read(file: &[u8]) -> Result<Policy, Vec<PolicyProblem>> {
     if file.len() > BYTES_MAX {
-        let message =
-            format!("the file has {} bytes; at most {BYTES_MAX} (64 KiB) are read", file.len());
+        let message = format!("the file has {} bytes; at most {BYTES_MAX} (64 KiB) are read", file.len());
         return Err(vec![whole_file(message)]);
     }
     let text = std::str::from_utf8(file).map_err(|error| {
         let before = file.get(..error.valid_up_to()).unwrap_or_default();
-        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+        let line = before.split(|byte| *byte == b'\n').count();
         let message = "the file is not UTF-8 from here on; save it as UTF-8".to_owned();
         vec![PolicyProblem { line, column: 1, key: String::new(), message }]
     })?;

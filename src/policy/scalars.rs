@@ -126,12 +126,7 @@ pub(super) fn count(
 }
 
 /// An amount in dollars, above nothing and at most `max`.
-pub(super) fn money(
-    node: &Node,
-    path: &str,
-    max: Money,
-    problems: &mut Vec<PolicyProblem>,
-) -> Option<Money> {
+pub(super) fn money(node: &Node, path: &str, max: Money, problems: &mut Vec<PolicyProblem>) -> Option<Money> {
     let wanted = format!("an amount in US dollars above 0 and up to {max}, such as `5` or `0.50`");
     let found = scalar(node, path, &wanted, problems)?;
     let amount = found.parse::<Money>().ok().filter(|amount| *amount > Money::ZERO && *amount <= max);
@@ -199,8 +194,8 @@ pub(super) fn list<'a>(
     }
 }
 
-/// A span of time as people write it.
-pub(super) fn written(ms: u64) -> String {
+/// A span of time as a policy file writes it, in the largest unit that fits.
+pub fn written(ms: u64) -> String {
     if ms.is_multiple_of(HOUR_MS) {
         format!("{}h", ms / HOUR_MS)
     } else if ms.is_multiple_of(MINUTE_MS) {

@@ -6,11 +6,11 @@ use pairbot_protocol::ids::{Money, ReviewerName};
 use pairbot_protocol::policy::{AgentChoice, Policy, Provider, ReviewerPolicy};
 
 use super::scalars::{Section, Span, count, duration_ms, listed, mapping, money, one_of, text};
-use super::yaml::{Entry, Node, Place, join};
+use super::yaml::{Entry, Node, Place, Value, join};
 use super::{PolicyProblem, defaults, gates};
 
 /// The version of the schema that this program reads.
-const VERSION: u32 = 1;
+const VERSION: &str = "1";
 /// More rounds than this have never helped; a person has.
 const ROUNDS_MAX: u32 = 10;
 /// Guards against a slip of the pen. An operator's own limits are lower and hold besides.
@@ -37,7 +37,9 @@ pub(super) fn policy(root: Option<&Node>, problems: &mut Vec<PolicyProblem>) -> 
     let known = ["version", "creator", "reviewers", "rounds", "budget", "time", "gates"];
     let top = Section::of(root, "", &known, problems);
     if let Some((node, path)) = top.get("version") {
-        count(node, &path, VERSION, VERSION, problems);
+        if !matches!(&node.value, Value::Scalar { text, .. } if text == VERSION) {
+            problems.push(node.place.problem(&path, format!("the only version there is, is `{VERSION}`")));
+        }
     }
     if let Some((node, path)) = top.get("creator") {
         policy.creator = creator(node, &path, problems);
@@ -87,7 +89,8 @@ fn time(node: &Node, path: &str, policy: &mut Policy, problems: &mut Vec<PolicyP
         place = node.place;
     }
     if policy.task_ms_max > policy.run_ms_max {
-        let message = "`task` is longer than `run`; a task cannot outlive its run, so give it at most as long";
+        let message =
+            "`task` is longer than `run`; a task cannot outlive its run, so give it at most as long";
         problems.push(place.problem(path, message));
     }
 }
@@ -155,12 +158,7 @@ fn reviewer(
     Some((name, ReviewerPolicy { focus: focus?, agent }))
 }
 
-fn focus_by_name(
-    name: &str,
-    path: &str,
-    place: Place,
-    problems: &mut Vec<PolicyProblem>,
-) -> Option<String> {
+fn focus_by_name(name: &str, path: &str, place: Place, problems: &mut Vec<PolicyProblem>) -> Option<String> {
     let focus = defaults::focus(name);
     if focus.is_none() {
         let message = format!(

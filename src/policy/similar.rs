@@ -3,7 +3,8 @@
 /// How many characters of a word are compared; longer ones are not a slip of the pen.
 const CHARS_MAX: usize = 40;
 
-/// The known word that is nearest to `found`, if it is near: at most a third of its letters differ.
+/// The known word that is nearest to `found`, if it is near: one letter and a third of them may differ
+/// (two letters in the wrong order differ twice).
 pub(super) fn nearest<'a>(found: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let found: Vec<char> = found.chars().flat_map(char::to_lowercase).take(CHARS_MAX + 1).collect();
     if found.len() > CHARS_MAX {
@@ -12,7 +13,7 @@ pub(super) fn nearest<'a>(found: &str, known: impl IntoIterator<Item = &'a str>)
     known
         .into_iter()
         .map(|word| (distance(&found, word), word))
-        .filter(|(distance, word)| *distance <= (word.chars().count().max(found.len()) / 3).max(1))
+        .filter(|(distance, word)| *distance <= word.chars().count().max(found.len()) / 3 + 1)
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, word)| word)
 }

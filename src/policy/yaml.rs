@@ -29,7 +29,10 @@ pub(super) struct Node {
 #[derive(Debug)]
 pub(super) enum Value {
     /// Text, a number or nothing; `plain` if it is written without quotes, for only then `false` is not a word.
-    Scalar { text: String, plain: bool },
+    Scalar {
+        text: String,
+        plain: bool,
+    },
     Sequence(Vec<Node>),
     /// In the order of the file, each key once.
     Mapping(Vec<Entry>),
@@ -147,8 +150,12 @@ impl Builder {
                 }
                 None => return false,
             },
-            // Stream and document borders carry nothing; the parser's type is open to additions.
-            _ => {}
+            Event::StreamStart | Event::StreamEnd | Event::DocumentEnd | Event::Comment(..) => {}
+            #[expect(clippy::wildcard_enum_match_arm, reason = "the parser's type is open to additions")]
+            _ => {
+                self.refuse(place, "this form of YAML is not supported");
+                return false;
+            }
         }
         true
     }

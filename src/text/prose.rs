@@ -37,10 +37,15 @@ pub fn prose(text: &str, bytes_max: usize, home: &Home) -> String {
             continue;
         };
         paragraphs(&mut out, &std::mem::take(&mut outside), home);
-        let block: Vec<&str> =
-            lines.by_ref().take_while(|line| !fence.is_closed_by(line)).map(|line| fence.undent(line)).collect();
+        let block: Vec<&str> = lines
+            .by_ref()
+            .take_while(|line| !fence.is_closed_by(line))
+            .map(|line| fence.undent(line))
+            .collect();
         // On an own line and with a blank one around: nothing before can swallow the fence.
-        out.push_str(&format!("\n{}\n\n", fenced(&block.join("\n"), &fence.language, bytes_max)));
+        out.push('\n');
+        out.push_str(&fenced(&block.join("\n"), &fence.language, bytes_max));
+        out.push_str("\n\n");
     }
     paragraphs(&mut out, &outside, home);
     let mut out = out.trim().to_owned();
@@ -119,29 +124,23 @@ impl Fence {
 fn paragraphs(out: &mut String, text: &str, home: &Home) {
     for line in without_comments(text).lines() {
         let trimmed = line.trim();
-        let is_rule = ['-', '=', '_', '*'].iter().any(|mark| {
-            !trimmed.is_empty() && trimmed.chars().all(|c| c == *mark || c.is_whitespace())
-        });
-        if is_rule {
-            // A rule, or a heading of the line above.
+        if !trimmed.is_empty() && trimmed.chars().all(|c| "-=_*:".contains(c) || c.is_whitespace()) {
+            // A rule, or what makes a heading or a table of the line above.
             out.push('\n');
             continue;
         }
         let start = out.len();
-        match heading(trimmed) {
-            Some(title) => {
-                out.push_str("\n**");
-                inline(out, title, home, Form::Line);
-                out.push_str("**\n");
-            }
-            None => {
-                let indent = line.len().saturating_sub(line.trim_start().len());
-                out.push_str(&line.get(..indent).unwrap_or_default().replace('\t', "    "));
-                inline(out, trimmed, home, Form::Prose);
-                if out.get(start..).is_some_and(|written| written.starts_with(['/', ':'])) {
-                    // A command, or the second line of a table.
-                    out.insert(start, '\\');
-                }
+        if let Some(title) = heading(trimmed) {
+            out.push_str("\n**");
+            inline(out, title, home, Form::Line);
+            out.push_str("**\n");
+        } else {
+            let indent = line.len().saturating_sub(line.trim_start().len());
+            out.push_str(&line.get(..indent).unwrap_or_default().replace('\t', "    "));
+            inline(out, trimmed, home, Form::Prose);
+            if out.get(start..).is_some_and(|written| written.starts_with('/')) {
+                // It could be a command.
+                out.insert(start, '\\');
             }
         }
         out.push('\n');
@@ -240,7 +239,9 @@ fn code_span<'a>(out: &mut String, rest: &'a str) -> &'a str {
 /// What follows a backslash: an escape that is kept, or a backslash that is text.
 fn escaped<'a>(out: &mut String, after: &'a str) -> &'a str {
     match after.chars().next() {
-        Some(c @ ('*' | '_' | '~' | '-' | '+' | '.' | '!' | '(' | ')' | '>' | '|' | '`' | '[' | ']' | '\\')) => {
+        Some(
+            c @ ('*' | '_' | '~' | '-' | '+' | '.' | '!' | '(' | ')' | '>' | '|' | '`' | '[' | ']' | '\\'),
+        ) => {
             out.push('\\');
             out.push(c);
             after.get(1..).unwrap_or_default()
@@ -269,7 +270,8 @@ fn link(rest: &str) -> Option<(Link<'_>, &str)> {
     let (text, after) = rest.strip_prefix('[')?.split_once(']')?;
     let (target, behind) = after.strip_prefix('(')?.split_once(')')?;
     let text_fits = !text.contains(['[', '`', '\\']);
-    let target_fits = !target.is_empty() && !target.contains(|c: char| c.is_whitespace() || "(<`\\".contains(c));
+    let target_fits =
+        !target.is_empty() && !target.contains(|c: char| c.is_whitespace() || "(<`\\".contains(c));
     (text_fits && target_fits).then_some((Link { text, target }, behind))
 }
 
@@ -277,7 +279,9 @@ fn push_link(out: &mut String, link: &Link<'_>, home: &Home) {
     if is_home(link.target, home) && !link.text.trim().is_empty() {
         out.push('[');
         inline(out, link.text, home, Form::Line);
-        out.push_str(&format!("]({})", link.target));
+        out.push_str("](");
+        out.push_str(link.target);
+        out.push(')');
         return;
     }
     if link.text != link.target && !link.text.trim().is_empty() {
@@ -332,7 +336,9 @@ fn push_word(out: &mut String, word: &str, home: &Home, form: Form) {
 fn is_live(word: &str) -> bool {
     let lower = word.to_ascii_lowercase();
     let follows = |mark: char, wanted: fn(char) -> bool| {
-        lower.match_indices(mark).any(|(at, _)| lower.get(at + 1..).is_some_and(|rest| rest.starts_with(wanted)))
+        lower
+            .match_indices(mark)
+            .any(|(at, _)| lower.get(at + 1..).is_some_and(|rest| rest.starts_with(wanted)))
     };
     follows('@', char::is_alphanumeric)
         || follows('#', |c| c.is_ascii_digit())
@@ -342,3 +348,6 @@ fn is_live(word: &str) -> bool {
         || lower.contains("mailto:")
         || lower.contains("xmpp:")
 }
+
+#[cfg(test)]
+mod tests;
