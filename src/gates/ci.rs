@@ -131,11 +131,11 @@ fn judge(
 /// The first names, on one line.
 fn names(names: &[&str]) -> String {
     const IN_TITLE_MAX: usize = 3;
-    let named: Vec<_> = names.iter().take(IN_TITLE_MAX).map(|name| untrusted::plain(name, 60)).collect();
-    let named = named.join(", ");
+    let first: Vec<_> = names.iter().take(IN_TITLE_MAX).map(|name| untrusted::plain(name, 60)).collect();
+    let first = first.join(", ");
     match names.len().saturating_sub(IN_TITLE_MAX) {
-        0 => named,
-        more => format!("{named} and {more} more"),
+        0 => first,
+        more => format!("{first} and {more} more"),
     }
 }
 

@@ -36,10 +36,10 @@ pub(super) fn policy(root: Option<&Node>, problems: &mut Vec<PolicyProblem>) -> 
     let Some(root) = root else { return policy };
     let known = ["version", "creator", "reviewers", "rounds", "budget", "time", "gates"];
     let top = Section::of(root, "", &known, problems);
-    if let Some((node, path)) = top.get("version") {
-        if !matches!(&node.value, Value::Scalar { text, .. } if text == VERSION) {
-            problems.push(node.place.problem(&path, format!("the only version there is, is `{VERSION}`")));
-        }
+    if let Some((node, path)) = top.get("version")
+        && !matches!(&node.value, Value::Scalar { text, .. } if text == VERSION)
+    {
+        problems.push(node.place.problem(&path, format!("the only version there is, is `{VERSION}`")));
     }
     if let Some((node, path)) = top.get("creator") {
         policy.creator = creator(node, &path, problems);

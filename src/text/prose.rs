@@ -59,7 +59,7 @@ pub fn prose(text: &str, bytes_max: usize, home: &Home) -> String {
 pub fn line(text: &str, chars_max: usize) -> String {
     let home = Home { url: String::new() };
     let mut out = String::new();
-    inline(&mut out, &without_comments(&plain(text, chars_max)), &home, Form::Line);
+    inline(&mut out, &plain(&without_comments(text), chars_max), &home, Form::Line);
     match out.chars().next() {
         // What begins a block for Markdown is text here.
         Some('#' | '>' | '-' | '+' | '=' | '/' | '~') => format!("\\{out}"),
@@ -350,4 +350,4 @@ fn is_live(word: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -26,15 +26,18 @@ pub fn visible(text: &str) -> String {
     out
 }
 
-/// On one line, without hidden characters, at most `chars_max` characters: for places that know no Markdown.
+/// On one line, without hidden characters and markers, at most `chars_max` characters: for places that know no
+/// Markdown.
 pub fn plain(text: &str, chars_max: usize) -> String {
+    // What is cut off need not be read; room is left for hidden characters before the cut.
+    let (text, _) = clipped(text, chars_max.saturating_mul(16));
     let one_line = visible(text).split_whitespace().collect::<Vec<_>>().join(" ");
-    shortened(&one_line, chars_max)
+    shortened(&one_line.replace("<!--", "<! --"), chars_max)
 }
 
 /// As code within a line.
 pub fn code(text: &str, chars_max: usize) -> String {
-    let text = plain(text, chars_max).replace("<!--", "<! --");
+    let text = plain(text, chars_max);
     if text.is_empty() {
         return "(empty)".to_owned();
     }
@@ -54,14 +57,13 @@ pub fn fenced(text: &str, language: &str, bytes_max: usize) -> String {
     let text = visible(text);
     let (text, cut) = clipped(text.trim_end_matches('\n'), bytes_max);
     let mut body = String::with_capacity(text.len());
-    for line in text.lines() {
+    for line in text.replace("<!--", "<! --").lines() {
         if !command::parse(line).is_empty() {
             body.push(' ');
         }
         body.push_str(line);
         body.push('\n');
     }
-    let body = body.replace("<!--", "<! --");
     let fence = "`".repeat(longest_run(&body).saturating_add(1).max(3));
     let note = if cut { "\n\n(shortened)" } else { "" };
     format!("{fence}{language}\n{body}{fence}{note}")
@@ -81,6 +83,18 @@ pub fn is_harmless_code(text: &str) -> bool {
     visible(text) == text
         && !text.contains("<!--")
         && text.lines().all(|line| command::parse(line).is_empty())
+}
+
+/// A text of ours without anything that would be taken for a marker or a command.
+pub(super) fn without_force(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for line in text.replace("<!--", "<! --").split_inclusive('\n') {
+        if !command::parse(line).is_empty() {
+            out.push('\\');
+        }
+        out.push_str(line);
+    }
+    out
 }
 
 /// The longest run of backticks.
