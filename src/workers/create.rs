@@ -4,7 +4,7 @@
 //! task and the files, and the push finds itself already done.
 
 use pairbot_protocol::finding::FindingState;
-use pairbot_protocol::ids::{HeadSha, Round, UserId};
+use pairbot_protocol::ids::{HeadSha, Round};
 use pairbot_protocol::run::{GateProgress, Phase, Run};
 use pairbot_protocol::signal::{CreateOutcome, Failure, Signal, Spend, Verdict};
 
@@ -14,7 +14,7 @@ use super::workspace::Workspace;
 use super::{Assignment, Product, Setback, Tools};
 use crate::agents::{CreateTask, Feedback, HandIn, TaskPorts};
 use crate::git::{CommitRequest, GitError, Identity, Staged, Worktree};
-use crate::github::{GitAccess, Issue};
+use crate::github::{BotAccount, GitAccess};
 
 /// Files that run with the repository's own rights once they are on a branch. GitHub refuses to take them from an App
 /// without the `workflows` permission, which Pairbot does not ask for; refusing earlier says so more clearly.
@@ -33,6 +33,8 @@ pub(super) async fn create(
         return Err(Setback::Cancelled);
     }
     let home = tools.home(run).await?;
+    // Known before anything is pushed, so that ingress tells this push from one of a stranger.
+    let bot = tools.own.resolve(&tools.github, run.installation).await?;
     let issue = home.client.issue(run.id.issue).await?;
     let workspace = Workspace::fetch(tools, &home, run.id).await?;
     let start: HeadSha = match onto {
@@ -68,7 +70,7 @@ pub(super) async fn create(
     let spend = agent_task::spend(tools, task).await?;
     let outcome = match made.result {
         Ok(hand_in) => {
-            let creation = Creation { tools, task, home: &home, workspace: &workspace, issue: &issue, start, onto };
+            let creation = Creation { task, home: &home, workspace: &workspace, bot, start, onto };
             creation.deliver(&opened.worktree, hand_in).await?
         }
         Err(failure) => match agent_task::ended(failure) {
@@ -120,11 +122,10 @@ fn feedback(run: &Run, round: Round) -> Vec<Feedback> {
 
 /// A change that was handed in and is on its way to the branch.
 struct Creation<'a> {
-    tools: &'a Tools,
     task: &'a Assignment<'a>,
     home: &'a Home,
     workspace: &'a Workspace,
-    issue: &'a Issue,
+    bot: &'a BotAccount,
     start: HeadSha,
     onto: Option<&'a HeadSha>,
 }
@@ -167,12 +168,12 @@ impl Creation<'_> {
 
     /// A commit that depends on the task and the files alone, so that a repeated task makes it again and no other.
     fn commit(&self, staged: &Staged, hand_in: &HandIn) -> CommitRequest {
-        let (run, bot) = (&self.task.run, &self.tools.agents.bot);
+        let run = &self.task.run;
         let labeller = &run.labelled_by;
         CommitRequest {
             tree: staged.tree.clone(),
             parents: vec![self.start.clone()],
-            author: Identity::bot(&bot.slug, UserId(bot.id.0)),
+            author: Identity::bot(&self.bot.slug, self.bot.id),
             date: self.task.claimed.created_at,
             message: crate::text::commit_message(run, &hand_in.title, &hand_in.summary, None),
             co_authors: vec![Identity::person(labeller.login.as_str(), labeller.id)],

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pairbot_protocol::ids::{IssueNumber, Login, UserId};
+use pairbot_protocol::ids::IssueNumber;
 use pairbot_protocol::policy::{AgentChoice, Provider};
 use pairbot_protocol::run::Run;
 use secrecy::SecretString;
@@ -12,7 +12,7 @@ use secrecy::SecretString;
 use crate::agents::Agent;
 use crate::gateway::{ModelChoice, ProviderKind};
 use crate::git::{Git, GitError, Remote};
-use crate::github::{GitAccess, GitHub, RepositoryClient, RepositoryFacts};
+use crate::github::{GitAccess, GitHub, OwnAccount, RepositoryClient, RepositoryFacts};
 use crate::ports::{Clock, Entropy, Spawner};
 use crate::store::Store;
 
@@ -25,6 +25,8 @@ pub struct Tools {
     pub store: Arc<dyn Store>,
     /// GitHub, as the App.
     pub github: GitHub,
+    /// The account under which the App acts.
+    pub own: OwnAccount,
     /// Pairbot's own git.
     pub git: Git,
     /// Who writes and reads changes.
@@ -58,19 +60,6 @@ pub struct AgentSettings {
     pub command_timeout: Duration,
     /// `PATH` for commands of agents and gates.
     pub search_path: String,
-    /// The account under which the App commits.
-    pub bot: BotAccount,
-}
-
-/// The App's account on GitHub.
-#[derive(Debug, Clone)]
-pub struct BotAccount {
-    /// The App's short name.
-    pub slug: String,
-    /// The account's id.
-    pub id: UserId,
-    /// The account's name, `<slug>[bot]`.
-    pub login: Login,
 }
 
 impl AgentSettings {

@@ -1,6 +1,6 @@
 //! The commits a task reads or changes: the mirror, fetched, and a worktree in it.
 
-use pairbot_protocol::ids::{BaseSha, HeadSha, Round, RunId};
+use pairbot_protocol::ids::{BaseSha, Round, RunId};
 
 use super::tools::Home;
 use super::{Setback, Tools};
@@ -12,8 +12,6 @@ pub(super) struct Workspace {
     pub(super) mirror: Mirror,
     /// Tip of the default branch at that moment.
     pub(super) base: BaseSha,
-    /// Tip of the run's branch at that moment.
-    pub(super) branch_head: Option<HeadSha>,
     pub(super) branch: BranchName,
 }
 
@@ -28,8 +26,7 @@ impl Workspace {
         let Some(base) = mirror.branch(&default).await? else {
             return Err(Setback::agent(format!("the default branch `{default}` has no commit to build on")));
         };
-        let branch_head = mirror.branch(&branch).await?;
-        Ok(Self { mirror, base, branch_head, branch })
+        Ok(Self { mirror, base, branch })
     }
 
     /// Makes sure that a commit is there; it may have been pushed over since.

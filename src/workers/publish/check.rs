@@ -4,8 +4,7 @@ use pairbot_protocol::checks::{self, CheckState};
 use pairbot_protocol::ids::{CheckRunId, GateName, HeadSha};
 
 use super::{Assignment, Product, Setback, Tools, facts, receipt};
-use crate::github::{self, CheckAction, CheckRun, Conclusion};
-use crate::http::webhook::external_id::ExternalId;
+use crate::github::{self, CheckAction, CheckRun, Conclusion, ExternalId};
 use crate::text;
 
 pub(super) async fn publish(
