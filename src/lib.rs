@@ -13,6 +13,7 @@ pub mod github;
 pub mod http;
 pub mod policy;
 pub mod ports;
+pub mod server;
 pub mod store;
 pub mod telemetry;
 pub mod text;
