@@ -33,20 +33,35 @@ impl ReviewVerdict {
 }
 
 /// Executes a request from inside.
-pub(crate) fn perform(state: &mut State, actor: Actor, method: Method, path: &str, json: Value) -> Result<Value, Reply> {
+pub(crate) fn perform(
+    state: &mut State,
+    actor: Actor,
+    method: Method,
+    path: &str,
+    json: Value,
+) -> Result<Value, Reply> {
     let request = Request::internal(method, path, json);
     let reply = crate::api::call(state, &request, actor)?;
     if reply.is_success() { Ok(reply.json().clone()) } else { Err(reply) }
 }
 
 /// Presses a button of a check run.
-pub(crate) fn click(state: &mut State, actor: Actor, repo: u64, run: u64, identifier: &str) -> Result<(), Reply> {
+pub(crate) fn click(
+    state: &mut State,
+    actor: Actor,
+    repo: u64,
+    run: u64,
+    identifier: &str,
+) -> Result<(), Reply> {
     let request = Request::internal(Method::POST, "/", Value::Null);
     let call = Call { state, actor, request: &request };
     call.need(repo, &["checks"], Access::Write, Role::Write)?;
     let sender = call.account()?;
     let found = call.state.repo(repo)?.check_runs.get(&run).ok_or_else(Reply::not_found)?;
-    let offered = found.actions.iter().any(|action| action.get("identifier").and_then(Value::as_str) == Some(identifier));
+    let offered = found
+        .actions
+        .iter()
+        .any(|action| action.get("identifier").and_then(Value::as_str) == Some(identifier));
     if !offered {
         return Err(Reply::refuse(404, "The check run has no such action"));
     }
@@ -88,13 +103,20 @@ impl Person {
 
     /// Sends any request as this person, from inside and without limits; gives the answer's JSON.
     pub fn request(&self, method: &str, path: &str, json: Value) -> Result<Value, SimError> {
-        let method = Method::from_bytes(method.as_bytes()).map_err(|_| SimError::unknown("method", method))?;
+        let method =
+            Method::from_bytes(method.as_bytes()).map_err(|_| SimError::unknown("method", method))?;
         let actor = Actor::Person(self.account);
         Ok(self.sim.shared.with(|state| perform(state, actor, method, path, json))?)
     }
 
     /// Opens an issue; gives its number.
-    pub fn open_issue(&self, repository: &str, title: &str, body: &str, labels: &[&str]) -> Result<u64, SimError> {
+    pub fn open_issue(
+        &self,
+        repository: &str,
+        title: &str,
+        body: &str,
+        labels: &[&str],
+    ) -> Result<u64, SimError> {
         let json = json!({"title": title, "body": body, "labels": labels});
         self.request("POST", &format!("/repos/{repository}/issues"), json).map(|json| number_of(&json))
     }
@@ -119,7 +141,8 @@ impl Person {
 
     /// Changes a comment.
     pub fn edit_comment(&self, repository: &str, id: u64, body: &str) -> Result<(), SimError> {
-        self.request("PATCH", &format!("/repos/{repository}/issues/comments/{id}"), json!({"body": body})).map(drop)
+        self.request("PATCH", &format!("/repos/{repository}/issues/comments/{id}"), json!({"body": body}))
+            .map(drop)
     }
 
     /// Deletes a comment.
@@ -134,7 +157,8 @@ impl Person {
     }
 
     fn set_state(&self, repository: &str, number: u64, state: &str) -> Result<(), SimError> {
-        self.request("PATCH", &format!("/repos/{repository}/issues/{number}"), json!({"state": state})).map(drop)
+        self.request("PATCH", &format!("/repos/{repository}/issues/{number}"), json!({"state": state}))
+            .map(drop)
     }
 
     /// Closes an issue or pull request.
@@ -149,7 +173,12 @@ impl Person {
 
     /// Commits files (a content, or `None` to delete) to a branch, which is made from the default branch if there
     /// is none; gives the new head.
-    pub fn push(&self, repository: &str, branch: &str, files: &[(&str, Option<&str>)]) -> Result<String, SimError> {
+    pub fn push(
+        &self,
+        repository: &str,
+        branch: &str,
+        files: &[(&str, Option<&str>)],
+    ) -> Result<String, SimError> {
         self.push_commit(repository, branch, None, files)
     }
 
@@ -211,9 +240,16 @@ impl Person {
     }
 
     /// Reviews a pull request's head; gives the review's id.
-    pub fn review(&self, repository: &str, number: u64, verdict: ReviewVerdict, body: &str) -> Result<u64, SimError> {
+    pub fn review(
+        &self,
+        repository: &str,
+        number: u64,
+        verdict: ReviewVerdict,
+        body: &str,
+    ) -> Result<u64, SimError> {
         let json = json!({"event": verdict.event(), "body": body});
-        self.request("POST", &format!("/repos/{repository}/pulls/{number}/reviews"), json).map(|json| id_of(&json))
+        self.request("POST", &format!("/repos/{repository}/pulls/{number}/reviews"), json)
+            .map(|json| id_of(&json))
     }
 
     /// Reviews with one remark at a line of the new side; gives the review's id.
@@ -227,12 +263,14 @@ impl Person {
     ) -> Result<u64, SimError> {
         let comment = json!({"path": path, "line": line, "side": "RIGHT", "body": body});
         let json = json!({"event": "COMMENT", "comments": [comment]});
-        self.request("POST", &format!("/repos/{repository}/pulls/{number}/reviews"), json).map(|json| id_of(&json))
+        self.request("POST", &format!("/repos/{repository}/pulls/{number}/reviews"), json)
+            .map(|json| id_of(&json))
     }
 
     /// Presses Re-run of a check run.
     pub fn rerun_check(&self, repository: &str, run: u64) -> Result<(), SimError> {
-        self.request("POST", &format!("/repos/{repository}/check-runs/{run}/rerequest"), Value::Null).map(drop)
+        self.request("POST", &format!("/repos/{repository}/check-runs/{run}/rerequest"), Value::Null)
+            .map(drop)
     }
 
     /// Presses a button that a check run offers.
@@ -270,12 +308,22 @@ impl AppHandle {
     }
 
     /// Sends any request as the app's installation on the repository, from inside and without limits.
-    pub fn request(&self, repository: &str, method: &str, path: &str, json: Value) -> Result<Value, SimError> {
-        let method = Method::from_bytes(method.as_bytes()).map_err(|_| SimError::unknown("method", method))?;
+    pub fn request(
+        &self,
+        repository: &str,
+        method: &str,
+        path: &str,
+        json: Value,
+    ) -> Result<Value, SimError> {
+        let method =
+            Method::from_bytes(method.as_bytes()).map_err(|_| SimError::unknown("method", method))?;
         self.sim.shared.with(|state| {
             let id = state.repo_called(repository)?;
             let repo = state.repo(id)?;
-            let found = state.installations.values().find(|found| found.app == self.app && State::covers(found, repo));
+            let found = state
+                .installations
+                .values()
+                .find(|found| found.app == self.app && State::covers(found, repo));
             let actor = found.and_then(|found| state.installation_actor(found.id));
             let actor = actor.ok_or_else(|| SimError::unknown("installation on", repository))?;
             let path = format!("/repos/{repository}{path}");
@@ -306,7 +354,13 @@ impl AppHandle {
     }
 
     /// Reports a commit status.
-    pub fn report_status(&self, repository: &str, sha: &str, context: &str, state: &str) -> Result<(), SimError> {
+    pub fn report_status(
+        &self,
+        repository: &str,
+        sha: &str,
+        context: &str,
+        state: &str,
+    ) -> Result<(), SimError> {
         let json = json!({"context": context, "state": state});
         self.request(repository, "POST", &format!("/statuses/{sha}"), json).map(drop)
     }

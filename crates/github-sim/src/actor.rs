@@ -77,7 +77,8 @@ fn credential(headers: &HeaderMap) -> Option<String> {
         let text = String::from_utf8(decoded).ok()?;
         return text.split_once(':').map(|(_, password)| password.to_owned());
     }
-    (scheme.eq_ignore_ascii_case("bearer") || scheme.eq_ignore_ascii_case("token")).then(|| rest.trim().to_owned())
+    (scheme.eq_ignore_ascii_case("bearer") || scheme.eq_ignore_ascii_case("token"))
+        .then(|| rest.trim().to_owned())
 }
 
 fn claims_of(token: &str) -> Option<Value> {
@@ -150,7 +151,10 @@ impl State {
         jsonwebtoken::decode::<Value>(token, &key, &validation).map_err(|_| undecodable())?;
         let now_s = self.now_ms() / 1000;
         let expires = claims.get("exp").and_then(Value::as_u64).ok_or_else(|| {
-            Reply::refuse(401, "'Expiration time' claim ('exp') must be a numeric value representing the future time")
+            Reply::refuse(
+                401,
+                "'Expiration time' claim ('exp') must be a numeric value representing the future time",
+            )
         })?;
         let issued = claims.get("iat").and_then(Value::as_u64).filter(|issued| *issued <= now_s + JWT_SKEW_S);
         if issued.is_none() {
@@ -211,7 +215,10 @@ fn installation_token(app: u64, installation: u64, number: u64, expires_s: u64) 
 }
 
 /// Narrows permissions to those asked for; `Err` names one that the installation does not have.
-pub(crate) fn narrowed(granted: &Permissions, asked: &BTreeMap<String, Value>) -> Result<Permissions, String> {
+pub(crate) fn narrowed(
+    granted: &Permissions,
+    asked: &BTreeMap<String, Value>,
+) -> Result<Permissions, String> {
     let mut narrowed = Permissions::new();
     for (name, level) in asked {
         let level = level.as_str().and_then(Access::parse).ok_or_else(|| name.clone())?;

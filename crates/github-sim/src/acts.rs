@@ -17,8 +17,7 @@ pub(crate) fn closing_numbers(text: &str) -> Vec<u64> {
     let named = words.windows(2).filter_map(|pair| {
         let [keyword, target] = pair else { return None };
         let keyword = keyword.trim_end_matches(':').trim_start_matches(|c: char| !c.is_alphanumeric());
-        let digits: String =
-            target.strip_prefix('#')?.chars().take_while(char::is_ascii_digit).collect();
+        let digits: String = target.strip_prefix('#')?.chars().take_while(char::is_ascii_digit).collect();
         KEYWORDS.contains(&keyword.to_lowercase().as_str()).then(|| digits.parse().ok())?
     });
     named.collect()
@@ -117,7 +116,14 @@ impl State {
         Ok(())
     }
 
-    fn set_open(&mut self, repo: u64, number: u64, open: bool, reason: Option<&str>, sender: u64) -> Result<(), Reply> {
+    fn set_open(
+        &mut self,
+        repo: u64,
+        number: u64,
+        open: bool,
+        reason: Option<&str>,
+        sender: u64,
+    ) -> Result<(), Reply> {
         let now = self.now_ms();
         let issue = self.repo_mut(repo)?.issue_mut(number)?;
         issue.open = open;
@@ -128,7 +134,13 @@ impl State {
         Ok(())
     }
 
-    pub(crate) fn close_issue(&mut self, repo: u64, number: u64, reason: &str, sender: u64) -> Result<(), Reply> {
+    pub(crate) fn close_issue(
+        &mut self,
+        repo: u64,
+        number: u64,
+        reason: &str,
+        sender: u64,
+    ) -> Result<(), Reply> {
         self.set_open(repo, number, false, Some(reason), sender)?;
         self.wrote(sender, &format!("issue:{repo}:{number}"), &format!("closed issue #{number}"));
         self.emit_item(repo, number, "closed", sender, &json!({}))
@@ -147,7 +159,8 @@ impl State {
 
     pub(crate) fn reopen_pull(&mut self, repo: u64, number: u64, sender: u64) -> Result<(), Reply> {
         let refused = |message: &str| {
-            let error = json!({"resource": "PullRequest", "code": "invalid", "field": "state", "message": message});
+            let error =
+                json!({"resource": "PullRequest", "code": "invalid", "field": "state", "message": message});
             Reply::unprocessable("Validation Failed", &json!([error]))
         };
         let pull = self.repo(repo)?.pull(number)?;
@@ -164,7 +177,13 @@ impl State {
     }
 
     /// Makes a pull request a draft or ready; gives whether that changed anything.
-    pub(crate) fn set_draft(&mut self, repo: u64, number: u64, draft: bool, sender: u64) -> Result<bool, Reply> {
+    pub(crate) fn set_draft(
+        &mut self,
+        repo: u64,
+        number: u64,
+        draft: bool,
+        sender: u64,
+    ) -> Result<bool, Reply> {
         let now = self.now_ms();
         let issue = self.repo_mut(repo)?.issue_mut(number)?;
         issue.updated_ms = now;
@@ -180,7 +199,13 @@ impl State {
     }
 
     /// Marks a pull request merged, and closes the issues that it names.
-    pub(crate) fn mark_merged(&mut self, repo: u64, number: u64, sha: &str, sender: u64) -> Result<(), Reply> {
+    pub(crate) fn mark_merged(
+        &mut self,
+        repo: u64,
+        number: u64,
+        sha: &str,
+        sender: u64,
+    ) -> Result<(), Reply> {
         let now = self.now_ms();
         let found = self.repo_mut(repo)?;
         let default = found.default_branch.clone();
@@ -196,7 +221,8 @@ impl State {
         let issue = found.issue(number)?;
         let text = format!("{}\n{}", issue.title, issue.body.as_deref().unwrap_or_default());
         for linked in closing_numbers(&text).into_iter().filter(|_| closes) {
-            let open = self.repo(repo)?.issues.get(&linked).is_some_and(|issue| issue.open && issue.pull.is_none());
+            let open =
+                self.repo(repo)?.issues.get(&linked).is_some_and(|issue| issue.open && issue.pull.is_none());
             if open {
                 self.close_issue(repo, linked, "completed", sender)?;
             }
@@ -239,7 +265,8 @@ impl State {
             }
         }
         rules.required_checks.iter().find_map(|name| {
-            let run = repo.check_runs.values().rfind(|run| run.head_sha == pull.head_sha && run.name == *name);
+            let run =
+                repo.check_runs.values().rfind(|run| run.head_sha == pull.head_sha && run.name == *name);
             let status =
                 repo.statuses.values().rfind(|status| status.sha == pull.head_sha && status.context == *name);
             let verdict = match (run, status) {

@@ -77,7 +77,9 @@ fn cost(request: &Request) -> Cost {
         && request.json.get("query").and_then(Value::as_str).is_some_and(|query| query.contains("mutation"));
     let creates_content = method == "POST"
         && match segments.as_slice() {
-            ["repos", _, _, kind, ..] | ["repositories", _, kind, ..] => matches!(*kind, "issues" | "pulls" | "labels"),
+            ["repos", _, _, kind, ..] | ["repositories", _, kind, ..] => {
+                matches!(*kind, "issues" | "pulls" | "labels")
+            }
             _ => graphql_mutation,
         };
     let mints_token = matches!(segments.as_slice(), ["app", "installations", _, "access_tokens"]);

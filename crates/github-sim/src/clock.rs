@@ -17,7 +17,10 @@ pub trait SimClock: Send + Sync + fmt::Debug {
 pub struct SystemClock;
 
 impl SimClock for SystemClock {
-    #[expect(clippy::disallowed_methods, reason = "this is the adapter that the rest of the crate asks for time")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the adapter that the rest of the crate asks for time"
+    )]
     fn now_ms(&self) -> u64 {
         u64::try_from(Utc::now().timestamp_millis()).unwrap_or_default()
     }

@@ -16,7 +16,10 @@ const ANSWER_WAIT: Duration = Duration::from_secs(10);
 /// The way webhooks travel; a test may take them without a socket.
 pub trait Courier: Send + Sync + fmt::Debug {
     /// Delivers one request and gives the receiver's status, or why there was none.
-    fn deliver(&self, request: WebhookRequest) -> Pin<Box<dyn Future<Output = Result<u16, String>> + Send + '_>>;
+    fn deliver(
+        &self,
+        request: WebhookRequest,
+    ) -> Pin<Box<dyn Future<Output = Result<u16, String>> + Send + '_>>;
 }
 
 /// Delivers over HTTP.
@@ -26,7 +29,10 @@ pub struct HttpCourier {
 }
 
 impl Courier for HttpCourier {
-    fn deliver(&self, request: WebhookRequest) -> Pin<Box<dyn Future<Output = Result<u16, String>> + Send + '_>> {
+    fn deliver(
+        &self,
+        request: WebhookRequest,
+    ) -> Pin<Box<dyn Future<Output = Result<u16, String>> + Send + '_>> {
         Box::pin(async move {
             let mut builder = self.client.post(&request.url).timeout(ANSWER_WAIT).body(request.body);
             for (name, value) in request.headers {

@@ -26,9 +26,10 @@ fn permissions_for(event: &str, on_pull: bool) -> &'static [&'static str] {
         "issues" => &["issues"],
         "issue_comment" if on_pull => &["issues", "pull_requests"],
         "issue_comment" => &["issues"],
-        "pull_request" | "pull_request_review" | "pull_request_review_comment" | "pull_request_review_thread" => {
-            &["pull_requests"]
-        }
+        "pull_request"
+        | "pull_request_review"
+        | "pull_request_review_comment"
+        | "pull_request_review_thread" => &["pull_requests"],
         "push" | "create" | "delete" => &["contents"],
         "check_run" | "check_suite" => &["checks"],
         "status" => &["statuses"],
@@ -51,7 +52,10 @@ impl State {
     pub(crate) fn emit(&mut self, happening: Happening) {
         let Some(repo) = happening.repository.and_then(|id| self.repos.get(&id)) else { return };
         let mut payload = happening.payload.clone();
-        extend(&mut payload, json!({"repository": self.repo_json(repo), "sender": self.account_json(happening.sender)}));
+        extend(
+            &mut payload,
+            json!({"repository": self.repo_json(repo), "sender": self.account_json(happening.sender)}),
+        );
         if let Some(action) = happening.action {
             extend(&mut payload, json!({"action": action}));
         }
@@ -65,7 +69,8 @@ impl State {
         let mut letters = Vec::new();
         for installation in self.installations.values().filter(|found| Self::covers(found, repo)) {
             let Some(app) = self.apps.get(&installation.app) else { continue };
-            let hook = app.hook.and_then(|hook| self.mail.hooks.get(&hook)).filter(|hook| !hook.url.is_empty());
+            let hook =
+                app.hook.and_then(|hook| self.mail.hooks.get(&hook)).filter(|hook| !hook.url.is_empty());
             if let Some(hook) = hook.filter(|_| hears(app, &installation.permissions, &happening)) {
                 let mut own = payload.clone();
                 let short = json!({"id": installation.id, "node_id": format!("MDIz_{}", installation.id)});
@@ -73,7 +78,8 @@ impl State {
                 letters.push(letter(hook, &happening, Some(installation.id), &own));
             }
         }
-        let of_repository = self.mail.hooks.values().filter(|hook| hook.owner == HookOwner::Repository(repo.id));
+        let of_repository =
+            self.mail.hooks.values().filter(|hook| hook.owner == HookOwner::Repository(repo.id));
         for hook in of_repository.filter(|_| happening.only_app.is_none()) {
             letters.push(letter(hook, &happening, None, &payload));
         }

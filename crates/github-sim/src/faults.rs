@@ -49,8 +49,9 @@ pub struct Pause(Arc<PausePoint>);
 impl Pause {
     /// Returns once the request has arrived where it waits.
     pub async fn reached(&self) {
+        let mut reached = self.0.reached.subscribe();
         // The sender lives in `self`, so waiting cannot fail.
-        let _closed = self.0.reached.subscribe().wait_for(|reached| *reached).await;
+        drop(reached.wait_for(|reached| *reached).await);
     }
 
     /// Lets the request go on.
@@ -67,7 +68,8 @@ impl PausePoint {
     /// Stands still until resumed.
     pub(crate) async fn wait(&self) {
         self.reached.send_replace(true);
-        let _closed = self.resumed.subscribe().wait_for(|resumed| *resumed).await;
+        let mut resumed = self.resumed.subscribe();
+        drop(resumed.wait_for(|resumed| *resumed).await);
     }
 }
 
@@ -160,7 +162,8 @@ impl Fault {
     }
 
     fn matches(&self, method: &str, path: &str) -> bool {
-        self.method.as_ref().is_none_or(|wanted| wanted.eq_ignore_ascii_case(method)) && glob(&self.path, path)
+        self.method.as_ref().is_none_or(|wanted| wanted.eq_ignore_ascii_case(method))
+            && glob(&self.path, path)
     }
 }
 

@@ -7,6 +7,8 @@
 //! Reading order: [`mod@sim`] for a test's view; `server` → `api` → `rest`, `graphql` for a request's way;
 //! `state` for what is kept; `emit` → `webhooks` → `courier` for what hooks hear.
 
+#![recursion_limit = "256"] // the JSON of a pull request is one deep macro call
+
 mod act;
 mod actor;
 mod acts;

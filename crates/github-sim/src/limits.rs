@@ -85,6 +85,11 @@ fn full_until(times: &VecDeque<u64>, now_ms: u64, window_ms: u64, limit: usize) 
 }
 
 impl LimitBook {
+    /// Nobody has asked for anything yet.
+    pub(crate) fn new(limits: Limits) -> Self {
+        Self { limits, accounts: BTreeMap::new() }
+    }
+
     /// Counts a request, or says why it is one too many.
     pub(crate) fn spend(&mut self, who: &str, cost: Cost, now_ms: u64) -> Result<(), Reply> {
         let limits = self.limits;
@@ -145,7 +150,9 @@ impl LimitBook {
                 used: account.used,
                 reset_s: account.window_ends_ms / 1000,
             },
-            Some(_) | None => Standing { limit, remaining: limit, used: 0, reset_s: (now_ms + HOUR_MS) / 1000 },
+            Some(_) | None => {
+                Standing { limit, remaining: limit, used: 0, reset_s: (now_ms + HOUR_MS) / 1000 }
+            }
         }
     }
 }
@@ -182,7 +189,7 @@ mod tests {
     #[test]
     fn the_primary_limit_names_its_reset_and_refills() {
         let limits = Limits { requests_per_hour: 2, ..Limits::default() };
-        let mut book = LimitBook { limits, ..LimitBook::default() };
+        let mut book = LimitBook::new(limits);
         let read = Cost { writes: false, creates_content: false, mints_token: false };
         assert!(book.spend("a", read, 0).is_ok());
         book.refund("a");

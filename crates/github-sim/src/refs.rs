@@ -37,7 +37,14 @@ impl State {
         Ok(())
     }
 
-    fn ref_moved(&mut self, repo: u64, name: &str, before: &str, after: &str, sender: u64) -> Result<(), Reply> {
+    fn ref_moved(
+        &mut self,
+        repo: u64,
+        name: &str,
+        before: &str,
+        after: &str,
+        sender: u64,
+    ) -> Result<(), Reply> {
         let now = self.now_ms();
         let found = self.repo_mut(repo)?;
         found.pushed_ms = now;
@@ -70,7 +77,14 @@ impl State {
         Ok(())
     }
 
-    fn push_json(&self, repo: u64, name: &str, before: &str, after: &str, sender: u64) -> Result<Value, Reply> {
+    fn push_json(
+        &self,
+        repo: u64,
+        name: &str,
+        before: &str,
+        after: &str,
+        sender: u64,
+    ) -> Result<Value, Reply> {
         let repo = self.repo(repo)?;
         let commits = if after == ZERO_SHA {
             Vec::new()
@@ -198,7 +212,8 @@ impl State {
                 })
             };
             let line = follow(original)?;
-            let shown = line.and_then(|line| file?.find(comment.side, line).map(|(_, at)| (line, at.position)));
+            let shown =
+                line.and_then(|line| file?.find(comment.side, line).map(|(_, at)| (line, at.position)));
             let start = match comment.original_start_line {
                 Some(start) => follow(start)?,
                 None => None,
@@ -219,7 +234,13 @@ impl State {
     }
 
     /// Opens a check suite on a new head for every app that writes checks.
-    fn request_suites(&mut self, repo: u64, branch: Option<&str>, sha: &str, sender: u64) -> Result<(), Reply> {
+    fn request_suites(
+        &mut self,
+        repo: u64,
+        branch: Option<&str>,
+        sha: &str,
+        sender: u64,
+    ) -> Result<(), Reply> {
         let found = self.repo(repo)?;
         let apps: Vec<u64> = self
             .installations
@@ -227,7 +248,9 @@ impl State {
             .filter(|installation| Self::covers(installation, found))
             .filter(|installation| installation.permissions.get("checks") == Some(&Access::Write))
             .map(|installation| installation.app)
-            .filter(|app| !found.check_suites.values().any(|suite| suite.app == *app && suite.head_sha == sha))
+            .filter(|app| {
+                !found.check_suites.values().any(|suite| suite.app == *app && suite.head_sha == sha)
+            })
             .collect();
         for app in apps {
             let suite = self.open_suite(repo, app, branch, sha)?;
@@ -244,7 +267,8 @@ impl State {
         branch: Option<&str>,
         sha: &str,
     ) -> Result<u64, Reply> {
-        let known = self.repo(repo)?.check_suites.values().find(|suite| suite.app == app && suite.head_sha == sha);
+        let known =
+            self.repo(repo)?.check_suites.values().find(|suite| suite.app == app && suite.head_sha == sha);
         if let Some(suite) = known {
             return Ok(suite.id);
         }
@@ -252,18 +276,13 @@ impl State {
         let now = self.now_ms();
         let found = self.repo_mut(repo)?;
         let of_commit = || {
-            let pointing = found.refs.iter().find(|(name, tip)| name.starts_with("refs/heads/") && *tip == sha);
+            let pointing =
+                found.refs.iter().find(|(name, tip)| name.starts_with("refs/heads/") && *tip == sha);
             pointing.map(|(name, _)| name.trim_start_matches("refs/heads/").to_owned())
         };
         let head_branch = branch.map(str::to_owned).or_else(of_commit);
-        let suite = CheckSuite {
-            id,
-            app,
-            head_sha: sha.to_owned(),
-            head_branch,
-            created_ms: now,
-            updated_ms: now,
-        };
+        let suite =
+            CheckSuite { id, app, head_sha: sha.to_owned(), head_branch, created_ms: now, updated_ms: now };
         found.check_suites.insert(id, suite);
         Ok(id)
     }

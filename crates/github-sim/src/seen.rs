@@ -148,7 +148,8 @@ impl State {
     }
 
     fn check_seen(&self, run: &CheckRun) -> CheckSeen {
-        let identifiers = run.actions.iter().filter_map(|action| action.get("identifier").and_then(Value::as_str));
+        let identifiers =
+            run.actions.iter().filter_map(|action| action.get("identifier").and_then(Value::as_str));
         CheckSeen {
             id: run.id,
             app: self.apps.get(&run.app).map_or_else(String::new, |app| app.slug.clone()),
@@ -386,7 +387,11 @@ impl GitHubSim {
     }
 
     /// Looks at the reactions to a review comment.
-    pub fn review_comment_reactions(&self, repository: &str, comment: u64) -> Result<Vec<ReactionSeen>, SimError> {
+    pub fn review_comment_reactions(
+        &self,
+        repository: &str,
+        comment: u64,
+    ) -> Result<Vec<ReactionSeen>, SimError> {
         self.reactions(repository, ReactionTarget::ReviewComment(comment))
     }
 

@@ -80,7 +80,8 @@ impl Shared {
     }
 
     pub(crate) fn record(&self, parts: &Parts, path: &str, body: &[u8], who: String, status: u16) {
-        let body = String::from_utf8_lossy(body.get(..body.len().min(RECORDED_CHARS_MAX)).unwrap_or_default());
+        let body =
+            String::from_utf8_lossy(body.get(..body.len().min(RECORDED_CHARS_MAX)).unwrap_or_default());
         let recorded = RecordedRequest {
             at_ms: self.with(|state| state.now_ms()),
             method: parts.method.to_string(),
@@ -133,11 +134,13 @@ async fn handle(AxumState(shared): AxumState<Arc<Shared>>, request: axum::extrac
             return cut();
         }
         Some(Effect::PauseBefore(point)) => point.wait().await,
-        Some(Effect::LoseAnswer(_) | Effect::CutAfter | Effect::Malformed | Effect::PauseAfter(_)) | None => {}
+        Some(Effect::LoseAnswer(_) | Effect::CutAfter | Effect::Malformed | Effect::PauseAfter(_)) | None => {
+        }
     }
     // A client that hangs up does not stop GitHub from finishing what it began.
     let executing = tokio::spawn(execute(Arc::clone(&shared), parts, prefix, path, body));
-    let response = executing.await.unwrap_or_else(|_| respond(Reply::refuse(500, "Server Error"), &HeaderMap::new()));
+    let response =
+        executing.await.unwrap_or_else(|_| respond(Reply::refuse(500, "Server Error"), &HeaderMap::new()));
     match effect {
         Some(Effect::LoseAnswer(status)) => {
             planned(status, &[("content-type".to_owned(), "text/html".to_owned())], "<html>Unicorn!</html>")
@@ -186,7 +189,8 @@ async fn execute(
 
 /// A reply as HTTP.
 pub(crate) fn respond(reply: Reply, more: &HeaderMap) -> Response {
-    let mut builder = Response::builder().status(StatusCode::from_u16(reply.status).unwrap_or(StatusCode::OK));
+    let mut builder =
+        Response::builder().status(StatusCode::from_u16(reply.status).unwrap_or(StatusCode::OK));
     for (name, value) in reply.headers {
         builder = builder.header(name, value);
     }
@@ -206,7 +210,8 @@ pub(crate) fn respond(reply: Reply, more: &HeaderMap) -> Response {
 }
 
 fn planned(status: u16, headers: &[(String, String)], body: &str) -> Response {
-    let mut builder = Response::builder().status(StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY));
+    let mut builder =
+        Response::builder().status(StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY));
     for (name, value) in headers {
         builder = builder.header(name, value);
     }
@@ -234,7 +239,9 @@ async fn malformed(response: Response) -> Response {
     let half = bytes.slice(..bytes.len() / 2);
     let mut response = Response::new(AxumBody::from(half));
     *response.status_mut() = parts.status;
-    response.headers_mut().insert("content-type", http::HeaderValue::from_static("application/json; charset=utf-8"));
+    response
+        .headers_mut()
+        .insert("content-type", http::HeaderValue::from_static("application/json; charset=utf-8"));
     response
 }
 
@@ -246,4 +253,3 @@ impl Shared {
         })
     }
 }
-

@@ -266,7 +266,13 @@ impl GitHubSim {
     }
 
     /// Adds a label to a repository's list.
-    pub fn define_label(&self, repository: &str, name: &str, color: &str, description: &str) -> Result<(), SimError> {
+    pub fn define_label(
+        &self,
+        repository: &str,
+        name: &str,
+        color: &str,
+        description: &str,
+    ) -> Result<(), SimError> {
         self.shared.with(|state| {
             let repo = state.repo_called(repository)?;
             let id = state.next_id(Kind::Label);
@@ -291,7 +297,13 @@ impl GitHubSim {
     }
 
     /// Declines every push to a ref such as `refs/heads/main`, as a ruleset or push protection (`GH013`) does.
-    pub fn refuse_pushes(&self, repository: &str, reference: &str, code: &str, message: &str) -> Result<(), SimError> {
+    pub fn refuse_pushes(
+        &self,
+        repository: &str,
+        reference: &str,
+        code: &str,
+        message: &str,
+    ) -> Result<(), SimError> {
         self.shared.with(|state| {
             let repo = state.repo_called(repository)?;
             let rule = (reference.to_owned(), code.to_owned(), message.to_owned());
@@ -333,7 +345,13 @@ impl GitHubSim {
     }
 
     /// Sets where an app's webhooks go; before this it hears nothing. Sends no `ping`: see [`GitHubSim::ping`].
-    pub fn set_webhook(&self, app: u64, url: &str, secret: &str, content_type: ContentType) -> Result<(), SimError> {
+    pub fn set_webhook(
+        &self,
+        app: u64,
+        url: &str,
+        secret: &str,
+        content_type: ContentType,
+    ) -> Result<(), SimError> {
         self.shared.with(|state| {
             let id = match state.apps.get(&app).ok_or_else(|| SimError::unknown("app", app))?.hook {
                 Some(hook) => hook,
@@ -397,14 +415,21 @@ impl GitHubSim {
                 state.apps.get(&app).ok_or_else(|| SimError::unknown("app", app))?.permissions.clone();
             let repositories = match chosen {
                 None => None,
-                Some(names) => {
-                    Some(names.iter().map(|name| state.repo_called(name)).collect::<Result<BTreeSet<_>, _>>()?)
-                }
+                Some(names) => Some(
+                    names.iter().map(|name| state.repo_called(name)).collect::<Result<BTreeSet<_>, _>>()?,
+                ),
             };
             let id = state.next_id(Kind::Installation);
             let created_ms = state.now_ms();
-            let installation =
-                Installation { id, app, account: owner, permissions, repositories, suspended: false, created_ms };
+            let installation = Installation {
+                id,
+                app,
+                account: owner,
+                permissions,
+                repositories,
+                suspended: false,
+                created_ms,
+            };
             state.installations.insert(id, installation);
             state.tell_installation(id, "created");
             Ok(id)

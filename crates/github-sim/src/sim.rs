@@ -132,7 +132,9 @@ impl GitHubSim {
             None => None,
         };
         let bound = match &listener {
-            Some(listener) => Some(listener.local_addr().map_err(SimError::io("learn the port listened on"))?),
+            Some(listener) => {
+                Some(listener.local_addr().map_err(SimError::io("learn the port listened on"))?)
+            }
             None => None,
         };
         let url = config.server_url.or_else(|| bound.map(|address| format!("http://{address}")));
@@ -156,7 +158,7 @@ impl GitHubSim {
             repos: std::collections::BTreeMap::new(),
             former_names: std::collections::BTreeMap::new(),
             mail: Mail::default(),
-            limits: LimitBook { limits: config.limits, ..LimitBook::default() },
+            limits: LimitBook::new(config.limits),
             looked: crate::looked::Looked::default(),
         };
         let shared = Arc::new(Shared::new(state, config.courier, temporary));
@@ -212,7 +214,8 @@ impl GitHubSim {
     /// The requests that asked for a change, as `METHOD /path`, without those for tokens.
     pub fn writes(&self) -> Vec<String> {
         let requests = self.requests();
-        let writes = requests.iter().filter(|request| request.is_write() && !request.path.ends_with("/access_tokens"));
+        let writes =
+            requests.iter().filter(|request| request.is_write() && !request.path.ends_with("/access_tokens"));
         writes.map(|request| format!("{} {}", request.method, request.path)).collect()
     }
 

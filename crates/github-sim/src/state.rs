@@ -16,7 +16,8 @@ use crate::webhooks::Mail;
 
 pub(crate) use crate::state_checks::{CheckRun, CheckSuite, Status};
 pub(crate) use crate::state_items::{
-    Issue, IssueComment, Label, Mergeable, Pull, Reaction, ReactionTarget, Review, ReviewComment, ReviewThread,
+    Issue, IssueComment, Label, Mergeable, Pull, Reaction, ReactionTarget, Review, ReviewComment,
+    ReviewThread,
 };
 
 /// What kind of account it is.
@@ -171,8 +172,11 @@ impl State {
     /// The role that a person has in a repository, public access included.
     pub(crate) fn role(&self, account: u64, repo: &Repo) -> Role {
         let least = if repo.private { Role::None } else { Role::Read };
-        let given =
-            if repo.owner == account { Role::Admin } else { *repo.collaborators.get(&account).unwrap_or(&Role::None) };
+        let given = if repo.owner == account {
+            Role::Admin
+        } else {
+            *repo.collaborators.get(&account).unwrap_or(&Role::None)
+        };
         given.max(least)
     }
 
@@ -219,9 +223,14 @@ impl Repo {
 
     /// The commit that a SHA, branch, tag or full ref names.
     pub(crate) fn commit_of(&self, name: &str) -> Option<String> {
-        let known = [name.to_owned(), format!("refs/{name}"), format!("refs/heads/{name}"), format!("refs/tags/{name}")]
-            .iter()
-            .find_map(|name| self.refs.get(name).cloned());
+        let known = [
+            name.to_owned(),
+            format!("refs/{name}"),
+            format!("refs/heads/{name}"),
+            format!("refs/tags/{name}"),
+        ]
+        .iter()
+        .find_map(|name| self.refs.get(name).cloned());
         match known {
             Some(sha) => self.git.resolve(&sha, "commit"),
             None if name.len() >= 7 && name.bytes().all(|byte| byte.is_ascii_hexdigit()) => {

@@ -222,7 +222,8 @@ impl State {
             ("x-github-hook-installation-target-type", target_type.to_owned()),
         ];
         if !hook.secret.is_empty() {
-            headers.extend(signature(&hook.secret, &body).map(|signature| ("x-hub-signature-256", signature)));
+            headers
+                .extend(signature(&hook.secret, &body).map(|signature| ("x-hub-signature-256", signature)));
         }
         Some(WebhookRequest { url: hook.url.clone(), headers, body })
     }

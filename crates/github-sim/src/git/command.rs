@@ -42,7 +42,10 @@ pub(crate) fn environment() -> BTreeMap<String, String> {
     environment
 }
 
-#[expect(clippy::disallowed_methods, reason = "the simulated GitHub stores real repositories and runs git itself")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the simulated GitHub stores real repositories and runs git itself"
+)]
 fn git_command() -> Command {
     let mut command = Command::new("git");
     command.env_clear().envs(environment());
@@ -145,7 +148,8 @@ impl Git {
 
     /// Branches and tags with the objects they point to.
     pub(crate) fn refs(&self) -> Result<BTreeMap<String, String>, GitError> {
-        let listed = self.run(&["for-each-ref", "--format=%(objectname) %(refname)", "refs/heads", "refs/tags"])?;
+        let listed =
+            self.run(&["for-each-ref", "--format=%(objectname) %(refname)", "refs/heads", "refs/tags"])?;
         Ok(listed
             .lines()
             .filter_map(|line| line.split_once(' '))

@@ -98,9 +98,8 @@ impl DiffLine {
 /// Reads the two starts of `@@ -1,2 +3,4 @@`.
 fn starts(header: &str) -> Option<(u64, u64)> {
     let mut words = header.split_whitespace().skip(1);
-    let mut start = |sign: char| -> Option<u64> {
-        words.next()?.strip_prefix(sign)?.split(',').next()?.parse().ok()
-    };
+    let mut start =
+        |sign: char| -> Option<u64> { words.next()?.strip_prefix(sign)?.split(',').next()?.parse().ok() };
     Some((start('-')?, start('+')?))
 }
 
@@ -230,7 +229,8 @@ impl Git {
             &[],
         )?;
         let (mut added, mut removed) = (0, 0);
-        for hunk in sections(&String::from_utf8_lossy(&patch)).into_iter().flatten().flat_map(|text| hunks(&text))
+        for hunk in
+            sections(&String::from_utf8_lossy(&patch)).into_iter().flatten().flat_map(|text| hunks(&text))
         {
             let lefts: Vec<u64> = hunk.lines.iter().filter_map(|line| line.left).collect();
             let rights = hunk.lines.iter().filter(|line| line.right.is_some()).count() as u64;

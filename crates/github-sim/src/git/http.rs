@@ -69,8 +69,12 @@ impl Target {
     /// Lets in who may read, or push.
     /// git sends no credentials until it is challenged, so a public repository is read whatever the token.
     fn admit(&self, state: &mut State, parts: &Parts) -> Result<Admitted, Response> {
-        let unauthorized =
-            || text(StatusCode::UNAUTHORIZED, "remote: Invalid username or token. Password authentication is not supported for Git operations.");
+        let unauthorized = || {
+            text(
+                StatusCode::UNAUTHORIZED,
+                "remote: Invalid username or token. Password authentication is not supported for Git operations.",
+            )
+        };
         let pushes = self.pushes(parts.uri.query().unwrap_or_default());
         let former = format!("{}/{}", self.owner, self.name).to_lowercase();
         let found =
@@ -102,7 +106,8 @@ impl Target {
             }
             Err(Reply { status: 404, .. }) => Err(missing()),
             Err(_) => {
-                let message = format!("remote: Permission to {}/{}.git denied to {who}.", self.owner, self.name);
+                let message =
+                    format!("remote: Permission to {}/{}.git denied to {who}.", self.owner, self.name);
                 Err(text(StatusCode::FORBIDDEN, &message))
             }
         }
@@ -127,7 +132,9 @@ pub(crate) async fn serve(
     });
     let response = match admitted {
         Err(refusal) => refusal,
-        Ok(admitted) if target.service == "git-receive-pack" => push(shared, parts, &target, admitted, body).await,
+        Ok(admitted) if target.service == "git-receive-pack" => {
+            push(shared, parts, &target, admitted, body).await
+        }
         Ok(admitted) => match backend(&admitted.path, parts, &target.service, &[], body).await {
             Ok((head, stdout, child)) => head.streamed(stdout, child),
             Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
@@ -184,7 +191,8 @@ async fn backend(
     more: &[(&str, String)],
     body: Bytes,
 ) -> std::io::Result<(Head, BufReader<ChildStdout>, Child)> {
-    let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let header =
+        |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let root = repository.parent().unwrap_or(repository);
     let folder = repository.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let mut child = http_backend()
@@ -235,15 +243,17 @@ async fn backend(
 impl State {
     /// Why branch protection and rules refuse these updates: lines of ref, code and message for the hook.
     fn push_refusals(&self, repo: &Repo, actor: &Actor, commands: &[RefCommand]) -> String {
-        let admin =
-            matches!(actor, Actor::Person(account) if self.role(*account, repo) == Role::Admin);
+        let admin = matches!(actor, Actor::Person(account) if self.role(*account, repo) == Role::Admin);
         let mut lines = String::new();
         for command in commands {
             let ruled = repo.push_rules.iter().find(|(name, _, _)| *name == command.name);
             let branch = command.name.strip_prefix("refs/heads/").unwrap_or_default();
             let protected = repo.protections.get(branch).filter(|_| !admin).and_then(|rules| {
                 let green = |name: &String| {
-                    let run = repo.check_runs.values().rfind(|run| run.head_sha == command.new && run.name == *name);
+                    let run = repo
+                        .check_runs
+                        .values()
+                        .rfind(|run| run.head_sha == command.new && run.name == *name);
                     let status = repo
                         .statuses
                         .values()
@@ -267,14 +277,25 @@ impl State {
     }
 }
 
-async fn push(shared: &Arc<Shared>, parts: &Parts, target: &Target, admitted: Admitted, body: Bytes) -> Response {
+async fn push(
+    shared: &Arc<Shared>,
+    parts: &Parts,
+    target: &Target,
+    admitted: Admitted,
+    body: Bytes,
+) -> Response {
     let failed = |error: &dyn std::fmt::Display| text(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string());
     let _one_at_a_time = shared.push.lock().await;
     let commands = commands(&body);
     let rules = shared.with(|state| {
         let repo = state.repo(admitted.repo).ok()?;
-        let protected: Vec<String> = repo.protections.keys().map(|branch| format!("refs/heads/{branch}")).collect();
-        Some((state.push_refusals(repo, &admitted.actor, &commands), protected.join(" "), repo.signatures_required))
+        let protected: Vec<String> =
+            repo.protections.keys().map(|branch| format!("refs/heads/{branch}")).collect();
+        Some((
+            state.push_refusals(repo, &admitted.actor, &commands),
+            protected.join(" "),
+            repo.signatures_required,
+        ))
     });
     let Some((refusals, protected, signatures)) = rules else {
         return text(StatusCode::NOT_FOUND, "remote: Repository not found.");
@@ -321,7 +342,11 @@ async fn push(shared: &Arc<Shared>, parts: &Parts, target: &Target, admitted: Ad
         let result = state.notice_refs(admitted.repo, sender);
         let after = state.repo(admitted.repo).map(|repo| repo.refs.clone()).unwrap_or_default();
         for (name, sha) in after.iter().filter(|(name, sha)| before.get(*name) != Some(*sha)) {
-            state.wrote(sender, &format!("push:{}:{name}", admitted.repo), &format!("push of {sha} to {name}"));
+            state.wrote(
+                sender,
+                &format!("push:{}:{name}", admitted.repo),
+                &format!("push of {sha} to {name}"),
+            );
         }
         result
     });

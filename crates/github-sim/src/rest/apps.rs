@@ -59,7 +59,8 @@ fn installation(call: &Call, id: &str) -> Outcome {
 pub(crate) fn of_repository(call: &Call, repo: u64) -> Outcome {
     let app = own_app(call)?;
     let repo = call.state.repo(repo)?;
-    let found = call.state.installations.values().find(|found| found.app == app && State::covers(found, repo));
+    let found =
+        call.state.installations.values().find(|found| found.app == app && State::covers(found, repo));
     found.map(|found| Reply::ok(call.state.installation_json(found))).ok_or_else(Reply::not_found)
 }
 
@@ -89,7 +90,8 @@ fn mint(call: &mut Call, id: &str) -> Outcome {
         for name in names.into_iter().flatten().filter_map(Value::as_str) {
             chosen.extend(call.state.repo_named(&owner, name).or(Some(0)));
         }
-        let reached = |id: &u64| call.state.repos.get(id).is_some_and(|repo| State::covers(installation, repo));
+        let reached =
+            |id: &u64| call.state.repos.get(id).is_some_and(|repo| State::covers(installation, repo));
         if !chosen.iter().all(reached) {
             return Err(Reply::unprocessable(
                 "There is at least one repository that does not exist or is not accessible to the parent installation.",

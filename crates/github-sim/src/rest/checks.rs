@@ -63,7 +63,11 @@ fn writing_app(call: &Call, repo: u64) -> Result<u64, Reply> {
 }
 
 fn too_long(field: &str, maximum: usize) -> Reply {
-    Reply::invalid_because("CheckRun", field, &format!("{field} is too long (maximum is {maximum} characters)"))
+    Reply::invalid_because(
+        "CheckRun",
+        field,
+        &format!("{field} is too long (maximum is {maximum} characters)"),
+    )
 }
 
 /// Reads and checks one of the documented words.
@@ -89,7 +93,8 @@ fn check(call: &Call) -> Result<(), Reply> {
                 return Err(too_long(name, TEXT_CHARS_MAX));
             }
         }
-        let annotations = output.get("annotations").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        let annotations =
+            output.get("annotations").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
         if annotations.len() > ANNOTATIONS_MAX {
             return Err(Reply::bad_schema("No more than 50 items are allowed in annotations."));
         }
@@ -208,7 +213,8 @@ fn write(call: &Call, run: &mut CheckRun) -> Result<(), Reply> {
         run.title = text("title").or_else(|| run.title.take());
         run.summary = text("summary");
         run.text = text("text");
-        run.annotations.extend(output.get("annotations").and_then(Value::as_array).into_iter().flatten().cloned());
+        run.annotations
+            .extend(output.get("annotations").and_then(Value::as_array).into_iter().flatten().cloned());
     }
     if let Some(actions) = request.json.get("actions").and_then(Value::as_array) {
         run.actions.clone_from(actions);
@@ -221,7 +227,9 @@ fn update(call: &mut Call, repo: u64, id: u64) -> Outcome {
     let sender = call.account()?;
     let mut run = find(call, repo, id)?.clone();
     if run.app != app {
-        let message = format!("Invalid app_id `{app}` - check run can only be modified by the GitHub App that created it.");
+        let message = format!(
+            "Invalid app_id `{app}` - check run can only be modified by the GitHub App that created it."
+        );
         return Err(Reply::refuse(403, &message));
     }
     check(call)?;
@@ -239,7 +247,8 @@ fn completed(state: &mut State, repo: u64, id: u64, sender: u64) -> Result<(), R
     tell(state, repo, id, "completed", sender, &json!({}), None)?;
     let found = state.repo(repo)?;
     let Some(suite) = found.check_runs.get(&id).map(|run| run.suite) else { return Ok(()) };
-    let done = found.check_runs.values().filter(|run| run.suite == suite).all(|run| run.status == "completed");
+    let done =
+        found.check_runs.values().filter(|run| run.suite == suite).all(|run| run.status == "completed");
     if done { state.emit_suite(repo, suite, "completed", sender) } else { Ok(()) }
 }
 
@@ -292,9 +301,7 @@ fn wanted(call: &Call, runs: Vec<&CheckRun>) -> Vec<Value> {
     }
     let all = query("filter") == Some("all");
     let app = query("app_id").and_then(|id| id.parse::<u64>().ok());
-    let repo = |run: &CheckRun| {
-        call.state.repos.values().find(|repo| repo.check_runs.contains_key(&run.id))
-    };
+    let repo = |run: &CheckRun| call.state.repos.values().find(|repo| repo.check_runs.contains_key(&run.id));
     runs.into_iter()
         .filter(|run| all || latest.get(&(run.suite, run.name.as_str())) == Some(&run.id))
         .filter(|run| query("check_name").is_none_or(|name| run.name == name))

@@ -15,7 +15,9 @@ use crate::state::IssueComment;
 pub(crate) fn route(call: &mut Call, repo: u64, path: &[&str]) -> Route {
     Some(match (call.request.method.as_str(), path) {
         ("GET", ["issues", n, "comments"]) if *n != "comments" => number(n).and_then(|n| list(call, repo, n)),
-        ("POST", ["issues", n, "comments"]) if *n != "comments" => number(n).and_then(|n| create(call, repo, n)),
+        ("POST", ["issues", n, "comments"]) if *n != "comments" => {
+            number(n).and_then(|n| create(call, repo, n))
+        }
         ("GET", ["issues", "comments"]) => list_all(call, repo),
         ("GET", ["issues", "comments", id]) => number(id).and_then(|id| get(call, repo, id)),
         ("PATCH", ["issues", "comments", id]) => number(id).and_then(|id| update(call, repo, id)),
@@ -56,7 +58,8 @@ fn get(call: &Call, repo: u64, id: u64) -> Outcome {
 pub(crate) fn checked(call: &Call, resource: &str) -> Result<String, Reply> {
     let body = call.request.required("body")?;
     let unprocessable = |message: &str| {
-        let error = json!({"resource": resource, "code": "unprocessable", "field": "data", "message": message});
+        let error =
+            json!({"resource": resource, "code": "unprocessable", "field": "data", "message": message});
         Reply::unprocessable("Validation Failed", &json!([error]))
     };
     if body.trim().is_empty() {
@@ -133,7 +136,11 @@ fn update(call: &mut Call, repo: u64, id: u64) -> Outcome {
         let before = std::mem::replace(&mut comment.body, body);
         comment.updated_ms = now;
         tell(call, repo, id, "edited", sender, &json!({"changes": {"body": {"from": before}}}))?;
-        call.state.wrote(sender, &format!("comment:{repo}:{id}"), &format!("edited comment {id} on #{number}"));
+        call.state.wrote(
+            sender,
+            &format!("comment:{repo}:{id}"),
+            &format!("edited comment {id} on #{number}"),
+        );
     }
     shown(call, repo, id).map(Reply::ok)
 }

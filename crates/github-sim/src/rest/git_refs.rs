@@ -48,16 +48,23 @@ fn matching(call: &Call, repo: u64, name: &str) -> Outcome {
 fn target(call: &Call, repo: u64) -> Result<String, Reply> {
     let sha = call.request.required("sha")?;
     let found = call.state.repo(repo)?;
-    found.git.resolve(sha, "commit").filter(|found| found == sha).ok_or_else(|| Reply::refuse(422, "Object does not exist"))
+    found
+        .git
+        .resolve(sha, "commit")
+        .filter(|found| found == sha)
+        .ok_or_else(|| Reply::refuse(422, "Object does not exist"))
 }
 
 /// Refuses what branch protection refuses.
 fn unprotected(call: &Call, repo: u64, name: &str) -> Result<(), Reply> {
     let found = call.state.repo(repo)?;
-    let protected = name.strip_prefix("refs/heads/").is_some_and(|branch| found.protections.contains_key(branch));
+    let protected =
+        name.strip_prefix("refs/heads/").is_some_and(|branch| found.protections.contains_key(branch));
     let ruled = found.push_rules.iter().find(|(rule, _, _)| rule == name);
     match (protected, ruled) {
-        (_, Some((_, _, message))) => Err(Reply::refuse(422, &format!("Repository rule violations found\n\n{message}"))),
+        (_, Some((_, _, message))) => {
+            Err(Reply::refuse(422, &format!("Repository rule violations found\n\n{message}")))
+        }
         (true, None) => Err(Reply::refuse(422, "Protected branch update failed for the ref")),
         (false, None) => Ok(()),
     }

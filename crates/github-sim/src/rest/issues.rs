@@ -27,7 +27,13 @@ pub(crate) fn route(call: &mut Call, repo: u64, path: &[&str]) -> Route {
 }
 
 /// Refuses unless the caller has the permission for issues, or for pull requests if it is one.
-pub(crate) fn need_item(call: &Call, repo: u64, number: u64, access: Access, role: Role) -> Result<(), Reply> {
+pub(crate) fn need_item(
+    call: &Call,
+    repo: u64,
+    number: u64,
+    access: Access,
+    role: Role,
+) -> Result<(), Reply> {
     let is_pull = call.state.repo(repo)?.issues.get(&number).is_some_and(|issue| issue.pull.is_some());
     let permissions: &[&str] = if is_pull { &["issues", "pull_requests"] } else { &["issues"] };
     call.need(repo, permissions, access, role)?;
@@ -80,7 +86,9 @@ fn list(call: &Call, repo: u64) -> Outcome {
         .values()
         .filter(|issue| state_matches(call, issue) && issue.updated_ms >= since)
         .filter(|issue| wanted.iter().all(|label| issue.labels.contains(label)))
-        .filter(|issue| creator.is_none_or(|login| call.state.login(issue.author).eq_ignore_ascii_case(login)))
+        .filter(|issue| {
+            creator.is_none_or(|login| call.state.login(issue.author).eq_ignore_ascii_case(login))
+        })
         .collect();
     Ok(call.page(sorted(call, issues).iter().map(|issue| call.state.issue_json(found, issue)).collect()))
 }
@@ -92,7 +100,11 @@ pub(crate) fn checked_title(call: &Call, resource: &str) -> Result<String, Reply
         return Err(Reply::invalid(resource, "title", "missing_field"));
     }
     if title.chars().count() > TITLE_CHARS_MAX {
-        return Err(Reply::invalid_because(resource, "title", "title is too long (maximum is 256 characters)"));
+        return Err(Reply::invalid_because(
+            resource,
+            "title",
+            "title is too long (maximum is 256 characters)",
+        ));
     }
     Ok(title)
 }
@@ -101,7 +113,11 @@ pub(crate) fn checked_title(call: &Call, resource: &str) -> Result<String, Reply
 pub(crate) fn checked_body(call: &Call, resource: &str) -> Result<Option<String>, Reply> {
     let Some(body) = call.request.text("body") else { return Ok(None) };
     if body.chars().count() > BODY_CHARS_MAX {
-        return Err(Reply::invalid_because(resource, "body", "body is too long (maximum is 65536 characters)"));
+        return Err(Reply::invalid_because(
+            resource,
+            "body",
+            "body is too long (maximum is 65536 characters)",
+        ));
     }
     Ok(Some(body.to_owned()))
 }
@@ -118,7 +134,11 @@ fn create(call: &mut Call, repo: u64) -> Outcome {
         Actor::Person(account) => call.state.role(*account, call.state.repo(repo)?) >= Role::Triage,
         Actor::Installation(_) | Actor::App(_) | Actor::Anonymous => true,
     };
-    let names = if may_label { labels::names(call.request.json.get("labels").unwrap_or(&Value::Null)) } else { Vec::new() };
+    let names = if may_label {
+        labels::names(call.request.json.get("labels").unwrap_or(&Value::Null))
+    } else {
+        Vec::new()
+    };
     for name in &names {
         let key = labels::ensure(call, repo, name)?;
         call.state.repo_mut(repo)?.issue_mut(number)?.labels.insert(key);
@@ -199,7 +219,9 @@ pub(crate) fn set_state(
     match (issue.pull.is_some(), open) {
         (true, false) => call.state.close_pull(repo, number, sender),
         (true, true) => call.state.reopen_pull(repo, number, sender),
-        (false, false) => call.state.close_issue(repo, number, reason.as_deref().unwrap_or("completed"), sender),
+        (false, false) => {
+            call.state.close_issue(repo, number, reason.as_deref().unwrap_or("completed"), sender)
+        }
         (false, true) => call.state.reopen_issue(repo, number, sender),
     }
 }

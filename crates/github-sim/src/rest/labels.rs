@@ -115,7 +115,11 @@ pub(crate) fn put_on(
         if issue.labels.insert(key.clone()) {
             issue.updated_ms = now;
             emit(call, repo, number, &key, "labeled", sender)?;
-            call.state.wrote(sender, &format!("label:{repo}:{number}:{key}"), &format!("label `{name}` on #{number}"));
+            call.state.wrote(
+                sender,
+                &format!("label:{repo}:{number}:{key}"),
+                &format!("label `{name}` on #{number}"),
+            );
         }
     }
     Ok(())
@@ -146,9 +150,16 @@ fn emit(
 }
 
 /// Makes the labels of an item exactly these.
-pub(crate) fn set(call: &mut Call, repo: u64, number: u64, names: &[String], sender: u64) -> Result<(), Reply> {
+pub(crate) fn set(
+    call: &mut Call,
+    repo: u64,
+    number: u64,
+    names: &[String],
+    sender: u64,
+) -> Result<(), Reply> {
     let wanted: BTreeSet<String> = names.iter().map(|name| name.to_lowercase()).collect();
-    let gone: Vec<String> = call.state.repo(repo)?.issue(number)?.labels.difference(&wanted).cloned().collect();
+    let gone: Vec<String> =
+        call.state.repo(repo)?.issue(number)?.labels.difference(&wanted).cloned().collect();
     for key in gone {
         take_off(call, repo, number, &key, sender)?;
     }

@@ -54,7 +54,8 @@ fn merge(call: &mut Call, repo: u64, number: u64) -> Outcome {
     let title = match method {
         MergeMethod::Squash => format!("{} (#{number})", issue.title),
         MergeMethod::Merge | MergeMethod::Rebase => {
-            let owner = call.state.repos.get(&pull.head_repo).map_or("ghost", |repo| call.state.login(repo.owner));
+            let owner =
+                call.state.repos.get(&pull.head_repo).map_or("ghost", |repo| call.state.login(repo.owner));
             format!("Merge pull request #{number} from {owner}/{}", pull.head_branch)
         }
     };

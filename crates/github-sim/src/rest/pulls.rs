@@ -21,7 +21,9 @@ pub(crate) fn route(call: &mut Call, repo: u64, path: &[&str]) -> Route {
         ("GET", ["pulls", n, "files"]) => number(n).and_then(|n| files(call, repo, n)),
         ("GET", ["pulls", n, "commits"]) => number(n).and_then(|n| commits(call, repo, n)),
         ("GET", ["pulls", n, "requested_reviewers"]) => number(n).and_then(|n| reviewers(call, repo, n)),
-        ("POST", ["pulls", n, "requested_reviewers"]) => number(n).and_then(|n| request_review(call, repo, n, true)),
+        ("POST", ["pulls", n, "requested_reviewers"]) => {
+            number(n).and_then(|n| request_review(call, repo, n, true))
+        }
         ("DELETE", ["pulls", n, "requested_reviewers"]) => {
             number(n).and_then(|n| request_review(call, repo, n, false))
         }
@@ -38,7 +40,8 @@ fn list(call: &Call, repo: u64) -> Outcome {
         head.is_none_or(|head| {
             let owner = call.state.repos.get(&pull.head_repo).map(|repo| call.state.login(repo.owner));
             let (wanted, branch) = head.split_once(':').unwrap_or(("", head));
-            pull.head_branch == branch && (wanted.is_empty() || owner.is_some_and(|owner| owner.eq_ignore_ascii_case(wanted)))
+            pull.head_branch == branch
+                && (wanted.is_empty() || owner.is_some_and(|owner| owner.eq_ignore_ascii_case(wanted)))
         })
     };
     let pulls: Vec<&Issue> = found
@@ -51,9 +54,9 @@ fn list(call: &Call, repo: u64) -> Outcome {
         })
         .collect();
     let pulls = sorted(call, pulls);
-    let shown = pulls.iter().filter_map(|issue| {
-        issue.pull.as_ref().map(|pull| call.state.pull_json(found, issue, pull))
-    });
+    let shown = pulls
+        .iter()
+        .filter_map(|issue| issue.pull.as_ref().map(|pull| call.state.pull_json(found, issue, pull)));
     Ok(call.page(shown.collect()))
 }
 
@@ -90,15 +93,22 @@ fn create(call: &mut Call, repo: u64) -> Outcome {
     }
     let base_branch = call.request.required("base")?.to_owned();
     let found = call.state.repo(repo)?;
-    let base_sha =
-        found.branch(&base_branch).cloned().ok_or_else(|| Reply::invalid("PullRequest", "base", "invalid"))?;
+    let base_sha = found
+        .branch(&base_branch)
+        .cloned()
+        .ok_or_else(|| Reply::invalid("PullRequest", "base", "invalid"))?;
     let custom = |message: String| {
         let error = json!({"resource": "PullRequest", "code": "custom", "message": message});
         Reply::unprocessable("Validation Failed", &json!([error]))
     };
-    let duplicate = found.issues.values().filter(|issue| issue.open).filter_map(|issue| issue.pull.as_ref()).any(
-        |pull| pull.head_repo == head_repo && pull.head_branch == head_branch && pull.base_branch == base_branch,
-    );
+    let duplicate = found
+        .issues
+        .values()
+        .filter(|issue| issue.open)
+        .filter_map(|issue| issue.pull.as_ref())
+        .any(|pull| {
+            pull.head_repo == head_repo && pull.head_branch == head_branch && pull.base_branch == base_branch
+        });
     if duplicate {
         let owner = call.state.login(call.state.repo(head_repo)?.owner);
         return Err(custom(format!("A pull request already exists for {owner}:{head_branch}.")));
@@ -165,7 +175,8 @@ fn get(call: &mut Call, repo: u64, number: u64) -> Outcome {
         let found = call.state.repo(repo)?;
         let pull = found.pull(number)?;
         let range = format!("{}...{}", pull.base_sha, pull.head_sha);
-        let diff = found.git.run_with(&["diff", "--no-color", "--no-ext-diff", "-M", &range, "--"], &[], &[])?;
+        let diff =
+            found.git.run_with(&["diff", "--no-color", "--no-ext-diff", "-M", &range, "--"], &[], &[])?;
         return Ok(Reply::raw("application/vnd.github.diff; charset=utf-8", diff));
     }
     Ok(Reply::ok(json))

@@ -11,8 +11,12 @@ const CONTENTS: [&str; 8] = ["+1", "-1", "laugh", "confused", "heart", "hooray",
 
 fn target(path: &[&str]) -> Option<(ReactionTarget, Option<u64>)> {
     let (target, rest) = match path {
-        ["issues", "comments", id, "reactions", rest @ ..] => (ReactionTarget::IssueComment(id.parse().ok()?), rest),
-        ["pulls", "comments", id, "reactions", rest @ ..] => (ReactionTarget::ReviewComment(id.parse().ok()?), rest),
+        ["issues", "comments", id, "reactions", rest @ ..] => {
+            (ReactionTarget::IssueComment(id.parse().ok()?), rest)
+        }
+        ["pulls", "comments", id, "reactions", rest @ ..] => {
+            (ReactionTarget::ReviewComment(id.parse().ok()?), rest)
+        }
         ["issues", n, "reactions", rest @ ..] => (ReactionTarget::Issue(number(n).ok()?), rest),
         _ => return None,
     };
@@ -87,7 +91,8 @@ fn delete(call: &mut Call, repo: u64, target: ReactionTarget, id: u64) -> Outcom
     need(call, repo, target, Access::Write)?;
     let author = call.account()?;
     let found = call.state.repo_mut(repo)?;
-    let own = found.reactions.get(&id).filter(|reaction| reaction.target == target && reaction.author == author);
+    let own =
+        found.reactions.get(&id).filter(|reaction| reaction.target == target && reaction.author == author);
     own.map(|reaction| reaction.id).ok_or_else(Reply::not_found)?;
     found.reactions.remove(&id);
     call.state.looked.saw(&format!("reaction:{repo}:{id}"));

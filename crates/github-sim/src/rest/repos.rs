@@ -17,7 +17,9 @@ pub(crate) fn route(call: &mut Call, repo: u64, path: &[&str]) -> Route {
         ("GET", ["branches", branch @ ..]) => branches(call, repo, &branch.join("/")),
         ("GET", ["compare", range @ ..]) => compare(call, repo, &range.join("/")),
         ("GET", ["commits"]) => commits(call, repo),
-        ("GET", ["commits", name @ ..]) if !matches!(name, [.., "check-runs" | "check-suites" | "status" | "statuses" | "pulls"]) => {
+        ("GET", ["commits", name @ ..])
+            if !matches!(name, [.., "check-runs" | "check-suites" | "status" | "statuses" | "pulls"]) =>
+        {
             commit(call, repo, &name.join("/"))
         }
         ("GET", ["commits", sha, "pulls"]) => pulls_of_commit(call, repo, sha),
@@ -42,7 +44,9 @@ pub(crate) fn find(call: &Call, owner: &str, name: &str, rest: &[&str]) -> Resul
     let query: Vec<String> = request
         .query
         .iter()
-        .map(|(name, value)| format!("{}={}", crate::call::percent_encoded(name), crate::call::percent_encoded(value)))
+        .map(|(name, value)| {
+            format!("{}={}", crate::call::percent_encoded(name), crate::call::percent_encoded(value))
+        })
         .collect();
     let query = if query.is_empty() { String::new() } else { format!("?{}", query.join("&")) };
     let url = format!("{}{}/repositories/{repo}{rest}{query}", call.state.server, request.prefix);
@@ -55,7 +59,9 @@ fn role(call: &Call, repo: u64) -> Result<Role, Reply> {
     let repo = call.state.repo(repo)?;
     Ok(match &call.actor {
         Actor::Person(account) => call.state.role(*account, repo),
-        Actor::Installation(actor) if actor.permissions.get("contents") == Some(&Access::Write) => Role::Write,
+        Actor::Installation(actor) if actor.permissions.get("contents") == Some(&Access::Write) => {
+            Role::Write
+        }
         Actor::Installation(_) | Actor::App(_) | Actor::Anonymous => Role::Read,
     })
 }
@@ -78,7 +84,10 @@ fn update(call: &mut Call, repo: u64) -> Outcome {
 
 fn permission(call: &Call, repo: u64, login: &str) -> Outcome {
     call.need(repo, &["metadata"], Access::Read, Role::Write)?;
-    let account = call.state.account_named(login).ok_or_else(|| Reply::refuse(404, &format!("{login} is not a user")))?;
+    let account = call
+        .state
+        .account_named(login)
+        .ok_or_else(|| Reply::refuse(404, &format!("{login} is not a user")))?;
     let found = call.state.repo(repo)?;
     let role = call.state.role(account.id, found);
     Ok(Reply::ok(json!({
@@ -90,7 +99,8 @@ fn collaborator(call: &Call, repo: u64, login: &str) -> Outcome {
     call.need(repo, &["metadata"], Access::Read, Role::Write)?;
     let found = call.state.repo(repo)?;
     let known = call.state.account_named(login).is_some_and(|account| {
-        account.id == found.owner || found.collaborators.get(&account.id).is_some_and(|role| *role > Role::None)
+        account.id == found.owner
+            || found.collaborators.get(&account.id).is_some_and(|role| *role > Role::None)
     });
     if known { Ok(Reply::empty(204)) } else { Err(Reply::not_found()) }
 }
@@ -104,9 +114,10 @@ fn branches(call: &Call, repo: u64, branch: &str) -> Outcome {
         json!({"name": name, "commit": {"sha": sha, "url": url}, "protected": protected})
     };
     if branch.is_empty() {
-        let heads = found.refs.iter().filter_map(|(name, sha)| {
-            name.strip_prefix("refs/heads/").map(|name| short(name, sha))
-        });
+        let heads = found
+            .refs
+            .iter()
+            .filter_map(|(name, sha)| name.strip_prefix("refs/heads/").map(|name| short(name, sha)));
         return Ok(call.page(heads.collect()));
     }
     let sha = found.branch(branch).ok_or_else(|| Reply::refuse(404, "Branch not found"))?;
@@ -145,7 +156,10 @@ fn commit(call: &Call, repo: u64, name: &str) -> Outcome {
     if let Some(object) = json.as_object_mut() {
         let files: Vec<Value> = files.iter().map(|file| call.state.file_json(found, file, &sha)).collect();
         object.insert("files".to_owned(), files.into());
-        object.insert("stats".to_owned(), json!({"additions": added, "deletions": removed, "total": added + removed}));
+        object.insert(
+            "stats".to_owned(),
+            json!({"additions": added, "deletions": removed, "total": added + removed}),
+        );
     }
     Ok(Reply::ok(json))
 }

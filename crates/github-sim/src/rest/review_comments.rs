@@ -141,7 +141,8 @@ impl Place {
 pub(crate) fn belongs(repo: &Repo, pull: &Pull, sha: &str) -> bool {
     let full = sha.len() == 40 && repo.git.resolve(sha, "commit").is_some();
     full && (pull.heads.contains(sha)
-        || pull.heads.iter().any(|head| repo.git.is_ancestor(sha, head)) && !repo.git.is_ancestor(sha, &pull.base_sha))
+        || pull.heads.iter().any(|head| repo.git.is_ancestor(sha, head))
+            && !repo.git.is_ancestor(sha, &pull.base_sha))
 }
 
 /// Keeps a comment that begins a thread; gives its id.
@@ -186,7 +187,11 @@ pub(crate) fn store(
     let found = call.state.repo_mut(repo)?;
     found.review_comments.insert(id, comment);
     found.threads.insert(thread, ReviewThread { id: thread, number, resolved_by: None });
-    call.state.wrote(author, &format!("review_comment:{repo}:{id}"), &format!("review comment {id} on #{number}"));
+    call.state.wrote(
+        author,
+        &format!("review_comment:{repo}:{id}"),
+        &format!("review comment {id} on #{number}"),
+    );
     Ok(id)
 }
 
@@ -197,7 +202,13 @@ fn shown(call: &Call, repo: u64, id: u64) -> Result<Value, Reply> {
 }
 
 /// Tells of something that happened to a review comment.
-pub(crate) fn tell(call: &mut Call, repo: u64, id: u64, action: &'static str, sender: u64) -> Result<(), Reply> {
+pub(crate) fn tell(
+    call: &mut Call,
+    repo: u64,
+    id: u64,
+    action: &'static str,
+    sender: u64,
+) -> Result<(), Reply> {
     let found = call.state.repo(repo)?;
     let number = found.review_comments.get(&id).ok_or_else(Reply::not_found)?.number;
     let pull = call.state.pull_json(found, found.issue(number)?, found.pull(number)?);
@@ -219,10 +230,10 @@ fn list(call: &Call, repo: u64, number: Option<u64>) -> Outcome {
     if let Some(number) = number {
         found.pull(number)?;
     }
-    let comments = found.review_comments.values().filter(|comment| number.is_none_or(|n| comment.number == n));
-    let published = comments.filter(|comment| {
-        found.reviews.get(&comment.review).is_none_or(|review| review.state != "PENDING")
-    });
+    let comments =
+        found.review_comments.values().filter(|comment| number.is_none_or(|n| comment.number == n));
+    let published = comments
+        .filter(|comment| found.reviews.get(&comment.review).is_none_or(|review| review.state != "PENDING"));
     Ok(call.page(published.map(|comment| call.state.review_comment_json(found, comment)).collect()))
 }
 
@@ -232,7 +243,13 @@ fn get(call: &Call, repo: u64, id: u64) -> Outcome {
 }
 
 /// A single comment and each reply comes in a review of its own, which has no text.
-fn enclosing_review(call: &mut Call, repo: u64, number: u64, commit_sha: &str, author: u64) -> Result<u64, Reply> {
+fn enclosing_review(
+    call: &mut Call,
+    repo: u64,
+    number: u64,
+    commit_sha: &str,
+    author: u64,
+) -> Result<u64, Reply> {
     let id = call.state.next_id(Kind::Review);
     let submitted_ms = Some(call.state.now_ms());
     let review = Review {
@@ -258,7 +275,8 @@ fn create(call: &mut Call, repo: u64, number: u64) -> Outcome {
     let pull = found.pull(number)?;
     let body = checked(call, "PullRequestReviewComment")?;
     let commit_sha = call.request.required("commit_id")?.to_owned();
-    let invalid = |field: &str, message: &str| Reply::invalid_because("PullRequestReviewComment", field, message);
+    let invalid =
+        |field: &str, message: &str| Reply::invalid_because("PullRequestReviewComment", field, message);
     if !belongs(found, pull, &commit_sha) {
         return Err(invalid("commit_id", "commit_id is not part of the pull request"));
     }

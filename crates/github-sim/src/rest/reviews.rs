@@ -83,7 +83,9 @@ fn verdict(
         "APPROVE" if own => Err(lost("Can not approve your own pull request")),
         "APPROVE" => Ok("APPROVED"),
         "REQUEST_CHANGES" if own => Err(lost("Can not request changes on your own pull request")),
-        "REQUEST_CHANGES" if body.trim().is_empty() => Err(lost("Could not request changes on pull request. Body can't be blank")),
+        "REQUEST_CHANGES" if body.trim().is_empty() => {
+            Err(lost("Could not request changes on pull request. Body can't be blank"))
+        }
         "REQUEST_CHANGES" => Ok("CHANGES_REQUESTED"),
         "COMMENT" if body.trim().is_empty() && comments == 0 => {
             Err(lost("Could not comment pull request review. Body can't be blank"))
@@ -101,10 +103,14 @@ fn create(call: &mut Call, repo: u64, number: u64) -> Outcome {
     let body = call.request.text("body").unwrap_or_default().to_owned();
     let comments = match call.request.json.get("comments") {
         None | Some(Value::Null) => Vec::new(),
-        Some(comments) => comments.as_array().cloned().ok_or_else(|| Reply::bad_schema("comments is not an array."))?,
+        Some(comments) => {
+            comments.as_array().cloned().ok_or_else(|| Reply::bad_schema("comments is not an array."))?
+        }
     };
-    let state = verdict(call, repo, number, call.request.text("event").unwrap_or_default(), &body, comments.len())?;
-    let pending = |review: &&Review| review.number == number && review.author == author && review.state == "PENDING";
+    let state =
+        verdict(call, repo, number, call.request.text("event").unwrap_or_default(), &body, comments.len())?;
+    let pending =
+        |review: &&Review| review.number == number && review.author == author && review.state == "PENDING";
     if state == "PENDING" && found.reviews.values().any(|review| pending(&review)) {
         return Err(lost("User can only have one pending review per pull request"));
     }
@@ -120,14 +126,23 @@ fn create(call: &mut Call, repo: u64, number: u64) -> Outcome {
         if text.trim().is_empty() || text.chars().count() > BODY_CHARS_MAX {
             return Err(lost("Body can't be blank"));
         }
-        let place = Place::read(comment).and_then(|place| place.resolve(&files)).map_err(|error| lost(error.short))?;
+        let place = Place::read(comment)
+            .and_then(|place| place.resolve(&files))
+            .map_err(|error| lost(error.short))?;
         placed.push((place, text.to_owned()));
     }
     let now = call.state.now_ms();
     let id = call.state.next_id(Kind::Review);
     let submitted_ms = (state != "PENDING").then_some(now);
-    let review =
-        Review { id, number, author, body, state: state.to_owned(), commit_sha: commit_sha.clone(), submitted_ms };
+    let review = Review {
+        id,
+        number,
+        author,
+        body,
+        state: state.to_owned(),
+        commit_sha: commit_sha.clone(),
+        submitted_ms,
+    };
     let found = call.state.repo_mut(repo)?;
     found.reviews.insert(id, review);
     found.pull_mut(number)?.requested_reviewers.retain(|reviewer| *reviewer != author);
@@ -145,8 +160,12 @@ fn create(call: &mut Call, repo: u64, number: u64) -> Outcome {
 fn tell_submitted(call: &mut Call, repo: u64, number: u64, id: u64, sender: u64) -> Result<(), Reply> {
     tell(call, repo, number, id, "submitted", sender)?;
     let found = call.state.repo(repo)?;
-    let comments: Vec<u64> =
-        found.review_comments.values().filter(|comment| comment.review == id).map(|comment| comment.id).collect();
+    let comments: Vec<u64> = found
+        .review_comments
+        .values()
+        .filter(|comment| comment.review == id)
+        .map(|comment| comment.id)
+        .collect();
     for comment in comments {
         super::review_comments::tell(call, repo, comment, "created", sender)?;
     }
@@ -222,7 +241,8 @@ fn submit_pending(call: &mut Call, repo: u64, number: u64, id: u64) -> Outcome {
     let sender = pending(call, repo, number, id)?;
     let known = find(call, repo, number, id)?.body.clone();
     let body = call.request.text("body").map_or(known, str::to_owned);
-    let comments = call.state.repo(repo)?.review_comments.values().filter(|comment| comment.review == id).count();
+    let comments =
+        call.state.repo(repo)?.review_comments.values().filter(|comment| comment.review == id).count();
     let state = verdict(call, repo, number, call.request.required("event")?, &body, comments)?;
     let now = call.state.now_ms();
     if let Some(review) = call.state.repo_mut(repo)?.reviews.get_mut(&id) {

@@ -42,7 +42,8 @@ fn create(call: &mut Call, repo: u64, sha: &str) -> Outcome {
     }
     let (context, target_url) = (text("context").unwrap_or_else(|| "default".to_owned()), text("target_url"));
     let missing = || Reply::refuse(422, &format!("No commit found for SHA: {sha}"));
-    let sha = call.state.repo(repo)?.git.resolve(sha, "commit").filter(|found| found == sha).ok_or_else(missing)?;
+    let sha =
+        call.state.repo(repo)?.git.resolve(sha, "commit").filter(|found| found == sha).ok_or_else(missing)?;
     let id = call.state.next_id(Kind::Status);
     let created_ms = call.state.now_ms();
     let status = Status { id, sha, context, state, description, target_url, creator, created_ms };

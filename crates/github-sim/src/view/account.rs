@@ -109,7 +109,13 @@ impl State {
     }
 
     /// The answer to a token request.
-    pub(crate) fn token_json(&self, token: &str, expires_ms: u64, granted: &Permissions, chosen: bool) -> Value {
+    pub(crate) fn token_json(
+        &self,
+        token: &str,
+        expires_ms: u64,
+        granted: &Permissions,
+        chosen: bool,
+    ) -> Value {
         json!({
             "token": token, "expires_at": iso(expires_ms), "permissions": permissions(granted),
             "repository_selection": if chosen { "selected" } else { "all" },

@@ -64,7 +64,9 @@ pub(crate) fn summary(runs: &[&CheckRun]) -> (&'static str, Option<&'static str>
     if runs.iter().any(|run| run.status != "completed") {
         return ("in_progress", None);
     }
-    let order = ["action_required", "timed_out", "cancelled", "failure", "stale", "success", "neutral", "skipped"];
-    let worst = order.into_iter().find(|name| runs.iter().any(|run| run.conclusion.as_deref() == Some(*name)));
+    let order =
+        ["action_required", "timed_out", "cancelled", "failure", "stale", "success", "neutral", "skipped"];
+    let worst =
+        order.into_iter().find(|name| runs.iter().any(|run| run.conclusion.as_deref() == Some(*name)));
     ("completed", worst)
 }

@@ -27,9 +27,7 @@ impl State {
                 json!({"sha": sha, "url": format!("{url}/commits/{sha}"), "html_url": format!("{html}/commit/{sha}")})
             })
             .collect();
-        let person = |ident: &Ident, at_s: u64| {
-            json!({"name": ident.name, "email": ident.email, "date": iso(at_s.saturating_mul(1000))})
-        };
+        let person = |ident: &Ident, at_s: u64| json!({"name": ident.name, "email": ident.email, "date": iso(at_s.saturating_mul(1000))});
         let sha = &commit.sha;
         json!({
             "sha": sha, "node_id": format!("C_{sha}"), "url": format!("{url}/commits/{sha}"),

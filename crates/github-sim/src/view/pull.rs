@@ -81,7 +81,8 @@ impl State {
             },
         };
         let comments = repo.comments.values().filter(|comment| comment.number == number).count();
-        let review_comments = repo.review_comments.values().filter(|comment| comment.number == number).count();
+        let review_comments =
+            repo.review_comments.values().filter(|comment| comment.number == number).count();
         extend(
             &mut json,
             json!({
