@@ -1,5 +1,7 @@
 //! The builtin agent against the real wire.
 
+mod scripted;
+
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Mutex;
