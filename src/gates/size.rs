@@ -2,8 +2,8 @@
 
 use pairbot_protocol::signal::{GateReport, Verdict};
 
-use super::{ChangedFile, and_more, counted, report};
-use crate::text::untrusted;
+use super::{ChangedFile, and_more, report};
+use crate::text::{counted, untrusted};
 
 /// How many of the largest files are named.
 const NAMED_MAX: usize = 10;
