@@ -15,6 +15,9 @@ use crate::ports::{CommandSpec, Ending, Finished};
 /// What a call of git may print before the rest is dropped, unless it asks for more.
 const OUTPUT_BYTES_MAX: usize = 1024 * 1024;
 
+/// What a call that lists files may print: a million files with long paths.
+pub(super) const LISTING_BYTES_MAX: usize = 256 * 1024 * 1024;
+
 /// Configuration of every call. Each line takes away a way to run a stranger's code, or a surprise.
 const CONFIG: &[(&str, &str)] = &[
     // Programs that git would start by itself.

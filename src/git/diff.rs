@@ -7,9 +7,10 @@ mod render;
 
 use pairbot_protocol::ids::{BaseSha, HeadSha};
 
+use super::command::LISTING_BYTES_MAX;
 use super::{GitError, Mirror, Treeish};
+use raw::counts;
 pub(super) use raw::raw_changes;
-use raw::{counts, key};
 
 /// The differences between two commits or trees.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -188,10 +189,13 @@ impl Mirror {
         let (from, to) = (from.as_str(), to.as_str());
         let mut files = raw_changes(self, from, to, &[]).await?;
         if files.len() > limits.files_max {
-            files.iter_mut().for_each(|file| file.omitted = true);
+            for file in &mut files {
+                file.omitted = true;
+            }
             return Ok(Diff { files });
         }
-        let numbers = self.compare(&["--numstat", "-z"], from, to, limits)?.output().await?;
+        let numbers = self.compare(&["--numstat", "-z"], from, to, limits)?;
+        let numbers = numbers.output_bytes_max(LISTING_BYTES_MAX).output().await?;
         let counted = counts(&numbers);
         let patch = self.compare(&["-p", "-U3", "--inter-hunk-context=0"], from, to, limits)?.run().await?;
         if !patch.finished.succeeded() {
@@ -206,7 +210,7 @@ impl Mirror {
             .map_err(|error| GitError::Failed { operation: "diff-tree", message: error.to_string() })?;
         let mut rendered = parsed.files.into_iter().peekable();
         for file in &mut files {
-            if let Some((additions, deletions)) = counted.get(&key(file)) {
+            if let Some((additions, deletions)) = counted.get(&file.path) {
                 file.binary = additions.is_none();
                 file.additions = additions.unwrap_or_default();
                 file.deletions = deletions.unwrap_or_default();

@@ -234,7 +234,8 @@ pub(super) fn redacted(bytes: &[u8], secrets: &[String]) -> String {
     if let Some(token) = TOKEN.as_ref() {
         text = token.replace_all(&text, "[redacted]").into_owned();
     }
-    let shown = text.trim().chars().map(|c| if c.is_control() && c != '\n' { ' ' } else { c });
+    let shown =
+        text.trim().chars().map(|c| if c.is_control() && !matches!(c, '\n' | '\t') { ' ' } else { c });
     shown.take(MESSAGE_CHARS_MAX).collect()
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use pairbot_protocol::ids::RepositoryId;
 
-use super::command::Call;
+use super::command::{Call, LISTING_BYTES_MAX};
 use super::{BranchName, Commitish, Git, GitError, Remote, Treeish};
 
 /// How often another process's lock is looked at, and for how long.
@@ -104,8 +104,20 @@ impl Mirror {
                 self.forget_indexes().await?;
                 self.fetch_once(remote, refspecs).await
             }
+            Err(GitError::Failed { message, .. }) if message.contains("cannot lock ref") => {
+                self.forget_branches().await?;
+                self.fetch_once(remote, refspecs).await
+            }
             result => result,
         }
+    }
+
+    /// Forgets where branches were, which is only remembered to know what is new. Needed when `a` was deleted on the
+    /// server and `a/b` created: both cannot be remembered at once.
+    async fn forget_branches(&self) -> Result<(), GitError> {
+        let orders = self.call("for-each-ref")?.args(["--format=delete %(refname)", "refs/heads"]);
+        let orders = orders.output_bytes_max(LISTING_BYTES_MAX).output().await?;
+        self.call("update-ref")?.args(["--stdin"]).stdin(orders).output().await.map(drop)
     }
 
     async fn fetch_once(&self, remote: &Remote, refspecs: &[String]) -> Result<(), GitError> {

@@ -1,9 +1,7 @@
 //! Files as git keeps them: read without a tree on disk, so no link can lead elsewhere.
 
+use super::command::LISTING_BYTES_MAX;
 use super::{GitError, Mirror, Treeish};
-
-/// Bytes of the longest listing of a tree: a million files with long paths.
-const LISTING_BYTES_MAX: usize = 256 * 1024 * 1024;
 
 /// What an entry of a tree is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -100,12 +100,9 @@ mod tests {
 
     #[test]
     fn a_refusal_is_sorted_by_the_rule_behind_it() {
-        let kind = |reason: &str, stderr: &str| match refused(
-            &format!("!\ta:refs/heads/b\t[remote rejected] ({reason})"),
-            stderr,
-        ) {
-            GitError::PushRefused { kind, .. } => Some(kind),
-            _ => None,
+        let kind = |reason: &str, stderr: &str| {
+            let error = refused(&format!("!\ta:refs/heads/b\t[remote rejected] ({reason})"), stderr);
+            if let GitError::PushRefused { kind, .. } = error { Some(kind) } else { None }
         };
         let workflow = "refusing to allow a GitHub App to create or update workflow `.github/workflows/ci.yml` \
                         without `workflows` permission";

@@ -19,12 +19,9 @@ use std::str::FromStr;
 
 use pairbot_protocol::ids::{MalformedId, RepositoryId, Round, RunId};
 
-use super::command::Call;
+use super::command::{Call, LISTING_BYTES_MAX};
 use super::mirror::entries;
 use super::{Commitish, Git, GitError, Mirror, tree_files};
-
-/// Bytes of the longest listing of an index: a million files with long paths.
-const LISTING_BYTES_MAX: usize = 256 * 1024 * 1024;
 
 /// The name of a worktree, by which a task finds it again after a crash.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -96,8 +93,12 @@ impl Mirror {
     /// a crash. If it is there at another commit, it is closed first. Two tasks must not open one name at a time;
     /// their leases see to that.
     pub async fn open(&self, name: &WorktreeName, commit: &impl Commitish) -> Result<Opened, GitError> {
-        let commit = super::Treeish::as_str(commit);
         let place = Place(self.git.directory("worktrees").join(name.as_str()));
+        let known = self.has_commit(commit).await?;
+        let commit = super::Treeish::as_str(commit);
+        if !known {
+            return Err(GitError::NotFound { what: format!("the commit {commit}") });
+        }
         let worktree =
             |place| Worktree { mirror: self.clone(), name: name.clone(), place, start: commit.to_owned() };
         match place.read_at().await {
@@ -138,7 +139,6 @@ impl Mirror {
             };
             match switched {
                 Ok(()) => return Ok(true),
-                Err(error @ GitError::NotFound { .. }) => return Err(error),
                 Err(_unusable) => staging.remove().await?,
             }
         }

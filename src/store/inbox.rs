@@ -61,7 +61,7 @@ impl fmt::Display for InboxId {
 pub struct InboxRow {
     /// Its position.
     pub id: InboxId,
-    /// The delivery it came with, `task:<id>:<n>` from a task, `timer:<run>:<n>` from a timer.
+    /// The delivery it came with, `task:<id>:<n>` from a task, `timer:<run>:<due>` from a timer.
     pub guid: String,
     /// When it came.
     pub received_at: Timestamp,

@@ -9,6 +9,7 @@ mod counts;
 mod error;
 mod inbox;
 mod ledger;
+pub mod sqlite;
 mod task;
 
 use std::fmt;

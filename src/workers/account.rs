@@ -62,3 +62,27 @@ pub(super) struct TaskTranscript {
     /// Whether the worktree that the conversation speaks of is still there. If not, it begins anew.
     pub(super) resumes: bool,
 }
+
+fn transcript_error(error: StoreError) -> TranscriptError {
+    match error {
+        StoreError::LeaseLost { .. } => TranscriptError::LeaseLost,
+        other => TranscriptError::Unavailable(other.to_string()),
+    }
+}
+
+#[async_trait]
+impl TranscriptStore for TaskTranscript {
+    async fn append(&self, turn: &Turn) -> Result<(), TranscriptError> {
+        let payload = serde_json::to_string(turn).map_err(|error| TranscriptError::Unavailable(error.to_string()))?;
+        self.store.append_turn(&self.lease, &self.key, turn.position, &payload).await.map_err(transcript_error)
+    }
+
+    async fn load(&self) -> Result<Vec<Turn>, TranscriptError> {
+        if !self.resumes {
+            return Ok(Vec::new());
+        }
+        let payloads = self.store.turns(self.lease.run(), &self.key).await.map_err(transcript_error)?;
+        // What an older version wrote may not be readable: the conversation is taken up to there.
+        Ok(payloads.iter().map_while(|payload| serde_json::from_str(payload).ok()).collect())
+    }
+}

@@ -105,7 +105,7 @@ impl<'a> Reader<'a> {
             }
             ("old", bits) => file.old_mode = bits.strip_prefix("mode ").and_then(mode),
             ("new", bits) if bits.starts_with("mode ") => {
-                file.new_mode = bits.strip_prefix("mode ").and_then(mode)
+                file.new_mode = bits.strip_prefix("mode ").and_then(mode);
             }
             ("new", bits) => {
                 file.status = FileStatus::Added;
@@ -152,8 +152,8 @@ impl<'a> Reader<'a> {
 
     /// A path behind `---` or `+++`; `None` for the side that is not there.
     fn side(&self, name: &str, prefix: &str) -> Result<Option<String>, MalformedDiff> {
-        // Git ends a name that holds a space with a tab.
-        let name = if name.starts_with('"') { name } else { name.strip_suffix('\t').unwrap_or(name) };
+        // Git ends a name that holds a space with a tab; a tab of the name itself is always quoted.
+        let name = name.strip_suffix('\t').unwrap_or(name);
         if name == "/dev/null" {
             return Ok(None);
         }

@@ -3,10 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{COMPARE, ChangedFile, FileMode, FileStatus};
+use crate::git::command::LISTING_BYTES_MAX;
 use crate::git::{GitError, Mirror};
-
-/// Bytes of the longest list of changes: a million files with long paths.
-const LISTING_BYTES_MAX: usize = 256 * 1024 * 1024;
 
 /// Lines added and removed; `None` for a binary file.
 pub(super) type Counts = (Option<u64>, Option<u64>);
@@ -24,11 +22,6 @@ pub(in crate::git) async fn raw_changes(
         operation: "diff-tree",
         message: "a record is not `:<mode> <mode> <id> <id> <status>` with its paths".to_owned(),
     })
-}
-
-/// By what a file is found in the list of counts.
-pub(super) fn key(file: &ChangedFile) -> String {
-    file.path.clone()
 }
 
 /// Reads records of `:<mode> <mode> <id> <id> <status>`, each followed by its path, or by the old and the new one.
