@@ -60,6 +60,12 @@ fn envelope(run: &Run, signal: Signal) -> Envelope {
     Envelope { installation: run.installation, target: Target::Run { run: run.id }, signal }
 }
 
+impl crate::github::Licence for Lease {
+    fn task(&self) -> pairbot_protocol::ids::TaskId {
+        Lease::task(self)
+    }
+}
+
 /// A task with the run it serves, as it is now.
 struct Assignment<'a> {
     claimed: &'a Claimed,

@@ -135,7 +135,7 @@ impl Change {
         };
         let changed = |delta: &Diff| {
             let hunks = delta.file(path).into_iter().flat_map(|file| &file.hunks);
-            hunks.flat_map(|hunk| &hunk.lines).any(|l| l.kind == LineKind::Added && l.new_line == Some(line))
+            hunks.flat_map(|hunk| &hunk.lines).any(|l| l.kind == LineKind::Added && l.new == Some(line))
         };
         match &self.delta {
             Some(delta) if !changed(delta) => Standing::Unchanged,

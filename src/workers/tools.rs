@@ -50,6 +50,8 @@ pub struct AgentSettings {
     pub other_model: Option<ModelChoice>,
     /// Whether the operator lets agents and gates run commands without a sandbox.
     pub commands_allowed: bool,
+    /// Whether the models are scripted, as in the demo, which everything shown must say.
+    pub scripted: bool,
     /// How many answers of a model one task may have.
     pub turns_max: u32,
     /// How long one command of an agent may run.

@@ -18,7 +18,7 @@ pub(super) async fn publish(
         return Err(Setback::Cancelled);
     };
     let home = tools.home(run).await?;
-    let body = text::answer(answer, &asked.by);
+    let body = text::answer(answer, &asked.by.login);
     // People speak where the work is: on the pull request once there is one.
     let conversation: IssueNumber = Tools::conversation(run).unwrap_or(run.id.issue);
     let marker = marker(run, &format!("answer:{}", request.0))?;

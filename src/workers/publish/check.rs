@@ -4,7 +4,8 @@ use pairbot_protocol::checks::{self, CheckState};
 use pairbot_protocol::ids::{CheckRunId, GateName, HeadSha};
 
 use super::{Assignment, Product, Setback, Tools, facts, receipt};
-use crate::github::{self, CheckAction, CheckRun, Conclusion, ExternalId};
+use crate::github::{self, CheckAction, CheckRun, Conclusion};
+use crate::http::webhook::external_id::ExternalId;
 use crate::text;
 
 pub(super) async fn publish(
@@ -17,7 +18,7 @@ pub(super) async fn publish(
     let home = tools.home(run).await?;
     let facts = facts(tools, run, &home).await?;
     let view = checks::view(run, gate, head);
-    let words = text::check(run, gate, &view, &facts);
+    let words = text::check(run, gate, head, &facts);
     let state = match view.state {
         CheckState::InProgress => github::CheckState::InProgress,
         CheckState::Success => github::CheckState::Completed(Conclusion::Success),
@@ -27,7 +28,7 @@ pub(super) async fn publish(
     };
     let external_id = ExternalId { run: run.id, gate: gate.clone(), head: head.clone() };
     let check = CheckRun {
-        name: text::check_name(gate),
+        name: format!("pairbot / {gate}"),
         head: head.clone(),
         external_id: external_id.to_string(),
         state,

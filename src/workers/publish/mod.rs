@@ -14,7 +14,7 @@ use pairbot_protocol::run::Run;
 use super::tools::Home;
 use super::{Assignment, Product, Setback, Tools};
 use crate::github::Marker;
-use crate::text::{Facts, Notice};
+use crate::text::{self, Notice, RunFacts};
 
 pub(super) async fn publish(
     tools: &Tools,
@@ -33,18 +33,29 @@ pub(super) async fn publish(
 }
 
 /// What texts say beside the run itself.
-pub(super) async fn facts(tools: &Tools, run: &Run, home: &Home) -> Result<Facts, Setback> {
-    Ok(Facts {
+pub(super) async fn facts(tools: &Tools, run: &Run, home: &Home) -> Result<RunFacts, Setback> {
+    let url = home.facts.clone_url.trim_end_matches(".git").to_owned();
+    let mut notices = Vec::new();
+    if tools.agents.commands_allowed {
+        notices.push(Notice::CommandsWithoutSandbox);
+    }
+    if tools.agents.scripted {
+        notices.push(Notice::ScriptedModels);
+    }
+    Ok(RunFacts {
+        home: text::Home { url },
+        run_url: None,
         budget: tools.store.budget(run.id).await?,
-        lines: tools.store.spend_lines(run.id).await?,
-        home: home.facts.html_url.clone(),
-        notices: if tools.agents.commands_allowed { vec![Notice::NoSandbox] } else { Vec::new() },
+        spend: tools.store.spend_lines(run.id).await?,
+        notices,
     })
 }
 
 /// The hidden name of something we wrote, by which a later attempt recognises it.
 fn marker(run: &Run, name: &str) -> Result<Marker, Setback> {
-    format!("{}:{name}", run.id).parse().map_err(|error| Setback::agent(format!("no marker for {name}: {error}")))
+    // A comment of HTML ends at two hyphens, which the names of reviewers and gates may hold.
+    let name = format!("{}:{name}", run.id).replace("--", "-.-");
+    Marker::new(&name).map_err(|error| Setback::agent(error.to_string()))
 }
 
 /// A number that an earlier publication left as its receipt.

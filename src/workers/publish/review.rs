@@ -8,9 +8,9 @@ use pairbot_protocol::ids::{HeadSha, ReviewerName};
 use pairbot_protocol::run::ReviewRecord;
 use pairbot_protocol::signal::Signal;
 
-use super::{Assignment, Product, Setback, Tools, marker};
+use super::{Assignment, Product, Setback, Tools, facts, marker};
 use crate::github::{LineComment, NewReview, Side};
-use crate::text::{self, Home};
+use crate::text;
 
 pub(super) async fn publish(
     tools: &Tools,
@@ -28,7 +28,7 @@ pub(super) async fn publish(
         let withheld = Signal::ReviewWithheld { reviewer: reviewer.clone(), head: head.clone(), actual };
         return Ok(Product::signal(run, withheld));
     }
-    let address = Home { url: home.facts.html_url.clone() };
+    let facts = facts(tools, run, &home).await?;
     let findings: Vec<&Finding> = record.raised.iter().filter_map(|id| run.findings.get(id)).collect();
     let (at_lines, elsewhere): (Vec<&Finding>, Vec<&Finding>) =
         findings.into_iter().partition(|finding| line_of(finding).is_some());
@@ -36,11 +36,11 @@ pub(super) async fn publish(
         .iter()
         .filter_map(|finding| {
             let (path, line) = line_of(finding)?;
-            let body = text::finding_comment(finding, &address);
+            let body = text::finding_comment(finding, &facts);
             Some(LineComment { path, line, start_line: None, side: Side::Right, body })
         })
         .collect();
-    let body = text::review_body(run, record, &elsewhere, &address);
+    let body = text::review_body(run, record, &elsewhere, &facts);
     let marker = marker(run, &name(record))?;
     let new = NewReview { head, marker: &marker, body: &body, comments: &comments };
     let look = task.look_first();
