@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use pairbot_github_sim::{
@@ -335,7 +334,7 @@ async fn tokens_end_repositories_are_renamed_and_work_goes_on() {
     let status = marker("status:9-1-1");
     let id =
         world.repository.comment_once(&TestLicence, world.issue, &status, "one", None, false).await.unwrap();
-    world.clock.0.fetch_add(Duration::from_secs(2 * 3_600).as_millis().try_into().unwrap(), Ordering::SeqCst);
+    world.clock.0.fetch_add(2 * 3_600_000, Ordering::SeqCst);
     world.repository.issue(world.issue).await.unwrap();
     world.sim.rename_repository(REPO, "store").unwrap();
     let again =
@@ -389,7 +388,10 @@ async fn a_limit_and_a_missing_permission_are_told_apart() {
 #[tokio::test]
 async fn an_enterprise_path_over_plain_http_works_the_same() {
     let world = World::with(|sim| {
-        (format!("{}/api/v3", sim.url()), Arc::new(HttpTransport::new().unwrap()) as Arc<dyn Transport>)
+        (
+            format!("{}/api/v3", sim.url()),
+            Arc::new(HttpTransport::new(sim.url()).unwrap()) as Arc<dyn Transport>,
+        )
     })
     .await;
     let (number, _) = world.pull_request().await;
