@@ -52,7 +52,7 @@ impl Clock for JumpingClock {
 }
 
 #[derive(Debug)]
-struct NoChance;
+pub(super) struct NoChance;
 
 impl Entropy for NoChance {
     fn bits(&self) -> u64 {
