@@ -142,20 +142,7 @@ impl Config {
         let port = parsed(source, &mut problems, "PORT", "3000", "a port from 0 to 65535");
         let storage = StorageConfig::read(source, &mut problems);
         let sandbox = sandbox(source, &mut problems);
-        let models = ModelsConfig {
-            anthropic: provider(
-                source,
-                &mut problems,
-                ["ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL"],
-                "https://api.anthropic.com",
-            ),
-            openai: provider(
-                source,
-                &mut problems,
-                ["OPENAI_API_KEY", "OPENAI_BASE_URL"],
-                "https://api.openai.com/v1",
-            ),
-        };
+        let models = ModelsConfig::read(source, &mut problems);
         let otlp_endpoint = source
             .get("OTEL_EXPORTER_OTLP_ENDPOINT")
             .and_then(|text| url(&text, "OTEL_EXPORTER_OTLP_ENDPOINT", source, &mut problems));
@@ -186,6 +173,25 @@ impl StorageConfig {
     pub fn load(source: &Source) -> Result<Self, ConfigError> {
         let mut problems = Problems::of(source);
         Self::read(source, &mut problems).filter(|_| problems.is_empty()).ok_or_else(|| problems.into())
+    }
+}
+
+/// Reads only who plays the models, as the demo does.
+impl ModelsConfig {
+    /// Reads the providers.
+    pub fn load(source: &Source) -> Result<Self, ConfigError> {
+        let mut problems = Problems::of(source);
+        let models = Self::read(source, &mut problems);
+        if problems.is_empty() { Ok(models) } else { Err(problems.into()) }
+    }
+
+    fn read(source: &Source, problems: &mut Problems) -> Self {
+        let anthropic = ["ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL"];
+        let openai = ["OPENAI_API_KEY", "OPENAI_BASE_URL"];
+        Self {
+            anthropic: provider(source, problems, anthropic, "https://api.anthropic.com"),
+            openai: provider(source, problems, openai, "https://api.openai.com/v1"),
+        }
     }
 }
 

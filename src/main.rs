@@ -1,2 +1,7 @@
 //! One binary.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    pairbot::cli::main()
+}

@@ -1,3 +1,72 @@
 //! The command line: one file per subcommand.
 
 pub mod check_policy;
+mod demo;
+mod serve;
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// A creator agent opens a pull request for a labelled issue, reviewers comment on it, gates check it, a person merges.
+#[derive(Debug, Parser)]
+#[command(name = "pairbot", version, about, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Plays the main job on this machine, without credentials
+    Demo(demo::Arguments),
+    /// Runs the server
+    Serve(serve::Arguments),
+    /// Validates a policy file
+    CheckPolicy {
+        /// The file; `.github/pairbot.yml` if none is given
+        file: Option<PathBuf>,
+    },
+}
+
+/// Reads the arguments, does what they say, and answers with the exit code: 0 for success, 1 for a failure that is
+/// told on standard error, 2 for arguments that are not understood.
+pub fn main() -> ExitCode {
+    let command = match Cli::try_parse() {
+        Ok(cli) => cli.command,
+        Err(error) => {
+            // Help and version come this way too, and are no errors.
+            let shown = error.print();
+            return if error.use_stderr() || shown.is_err() { ExitCode::from(2) } else { ExitCode::SUCCESS };
+        }
+    };
+    let outcome = match command {
+        Command::Demo(arguments) => demo::run(arguments),
+        Command::Serve(arguments) => serve::run(&arguments),
+        Command::CheckPolicy { file } => {
+            let checked = check_policy::check(file.as_deref());
+            say(&checked.report);
+            Ok(ExitCode::from(checked.exit_code))
+        }
+    };
+    outcome.unwrap_or_else(|error| {
+        complain(&format!("pairbot: {error:#}\n"));
+        ExitCode::FAILURE
+    })
+}
+
+/// Writes to standard output. A reader that has gone away is not a failure of ours.
+fn say(text: &str) {
+    let _gone = std::io::stdout().lock().write_all(text.as_bytes());
+}
+
+/// Writes to standard error.
+fn complain(text: &str) {
+    let _gone = std::io::stderr().lock().write_all(text.as_bytes());
+}
+
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
+}

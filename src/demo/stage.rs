@@ -114,7 +114,7 @@ impl Stage {
                 clock: Arc::new(SystemClock),
                 entropy: Arc::new(SystemEntropy),
                 spawner: Arc::new(SystemSpawner),
-                transport: Arc::new(HttpTransport::new(&format!("pairbot/{}", env!("CARGO_PKG_VERSION")))?),
+                transport: Arc::new(HttpTransport::new(github.url())?),
             },
         };
         let tuning = settings.tuning;
