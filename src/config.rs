@@ -1,0 +1,312 @@
+//! The server's settings: read once at the start from the environment and from `pairbot.toml`, where the environment
+//! wins. Everything that is wrong is reported at once, each with its name, the place and how to mend it.
+
+mod addresses;
+mod problem;
+mod source;
+mod storage;
+
+use std::fmt;
+use std::path::Path;
+
+use reqwest::Url;
+use secrecy::{ExposeSecret, SecretString};
+
+pub use problem::{ConfigError, Problem};
+pub use source::{NAMES, Source};
+pub use storage::{Bus, Database, StorageConfig};
+
+use addresses::{server_url_of, url};
+use problem::Problems;
+
+/// Everything `pairbot serve` needs to know.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Who we are to GitHub.
+    pub app: AppConfig,
+    /// Where GitHub is.
+    pub github: GitHubConfig,
+    /// Where to listen.
+    pub listen: Listen,
+    /// Where state lives.
+    pub storage: StorageConfig,
+    /// Whether agents may run commands.
+    pub sandbox: Sandbox,
+    /// The models' providers.
+    pub models: ModelsConfig,
+    /// Where traces go, if anywhere.
+    pub otlp_endpoint: Option<Url>,
+    /// What is logged, and how.
+    pub log: LogConfig,
+}
+
+/// The GitHub App's credentials.
+#[derive(Debug, Clone)]
+pub struct AppConfig {
+    /// The App's id.
+    pub id: u64,
+    /// Its private key as it was given: PEM, perhaps with escaped line ends or in base64.
+    pub private_key: SecretString,
+    /// What deliveries are signed with.
+    pub webhook_secret: SecretString,
+}
+
+/// GitHub's addresses, without a slash at the end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GitHubConfig {
+    /// Base of the REST API, such as `https://api.github.com` or `https://host/api/v3`.
+    pub api_url: String,
+    /// Base of the pages and of git, such as `https://github.com`.
+    pub server_url: String,
+}
+
+/// Where to listen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listen {
+    /// A name or an address.
+    pub host: String,
+    /// The port; 0 takes any that is free.
+    pub port: u16,
+}
+
+impl fmt::Display for Listen {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // An IPv6 address needs brackets before a port.
+        if self.host.contains(':') && !self.host.starts_with('[') {
+            write!(out, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(out, "{}:{}", self.host, self.port)
+        }
+    }
+}
+
+/// Whether agents and gates may run commands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sandbox {
+    /// Only inside a sandbox; where there is none, they run nothing.
+    Auto,
+    /// Also without one: the operator said that this is accepted.
+    NoneAccepted,
+}
+
+/// The models' providers; one without a key is not used.
+#[derive(Debug, Clone, Default)]
+pub struct ModelsConfig {
+    /// Anthropic.
+    pub anthropic: Option<ProviderConfig>,
+    /// `OpenAI`, or a server that speaks its protocol.
+    pub openai: Option<ProviderConfig>,
+}
+
+/// How to reach a provider.
+#[derive(Debug, Clone)]
+pub struct ProviderConfig {
+    /// The key.
+    pub api_key: SecretString,
+    /// Base of the API, without a slash at the end.
+    pub base_url: String,
+}
+
+/// What is logged, and how.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogConfig {
+    /// A level, or directives such as `info,pairbot::engine=debug`.
+    pub level: String,
+    /// How a line is written.
+    pub format: LogFormat,
+}
+
+/// How a line of the log is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people where a terminal reads, else JSON.
+    Auto,
+    /// One JSON object a line.
+    Json,
+    /// For people.
+    Pretty,
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self { level: "info".to_owned(), format: LogFormat::Auto }
+    }
+}
+
+impl Config {
+    /// Reads all settings.
+    pub fn load(source: &Source) -> Result<Self, ConfigError> {
+        let mut problems = Problems::of(source);
+        let app = app(source, &mut problems);
+        let github = github(source, &mut problems);
+        let port = parsed(source, &mut problems, "PORT", "3000", "a port from 0 to 65535");
+        let storage = StorageConfig::read(source, &mut problems);
+        let sandbox = sandbox(source, &mut problems);
+        let models = ModelsConfig {
+            anthropic: provider(
+                source,
+                &mut problems,
+                ["ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL"],
+                "https://api.anthropic.com",
+            ),
+            openai: provider(
+                source,
+                &mut problems,
+                ["OPENAI_API_KEY", "OPENAI_BASE_URL"],
+                "https://api.openai.com/v1",
+            ),
+        };
+        let otlp_endpoint = source
+            .get("OTEL_EXPORTER_OTLP_ENDPOINT")
+            .and_then(|text| url(&text, "OTEL_EXPORTER_OTLP_ENDPOINT", source, &mut problems));
+        let log = log(source, &mut problems);
+        let host = source.get("HOST").unwrap_or_else(|| "127.0.0.1".to_owned());
+        match (app, github, port, storage, sandbox, log) {
+            (Some(app), Some(github), Some(port), Some(storage), Some(sandbox), Some(log))
+                if problems.is_empty() =>
+            {
+                let listen = Listen { host, port };
+                Ok(Self { app, github, listen, storage, sandbox, models, otlp_endpoint, log })
+            }
+            _ => Err(problems.into()),
+        }
+    }
+
+    /// The secrets among the settings, which must never be written anywhere.
+    pub fn secrets(&self) -> Vec<SecretString> {
+        let keys = [&self.models.anthropic, &self.models.openai];
+        let keys = keys.into_iter().flatten().map(|provider| provider.api_key.clone());
+        [self.app.private_key.clone(), self.app.webhook_secret.clone()].into_iter().chain(keys).collect()
+    }
+}
+
+/// Reads only what a command needs that looks at the store.
+impl StorageConfig {
+    /// Reads where state lives.
+    pub fn load(source: &Source) -> Result<Self, ConfigError> {
+        let mut problems = Problems::of(source);
+        Self::read(source, &mut problems).filter(|_| problems.is_empty()).ok_or_else(|| problems.into())
+    }
+}
+
+fn app(source: &Source, problems: &mut Problems) -> Option<AppConfig> {
+    let id = match source.get("APP_ID").map(|text| text.parse::<u64>()) {
+        Some(Ok(id)) if id > 0 => Some(id),
+        Some(_) => {
+            problems.add(source, "APP_ID", "is not a number; take `App ID` from the App's settings page")
+        }
+        None => problems.missing("APP_ID", "the number `App ID` on the App's settings page"),
+    };
+    let private_key = private_key(source, problems);
+    let webhook_secret = match source.get("WEBHOOK_SECRET") {
+        Some(secret) if secret.trim() != secret => {
+            problems.add(source, "WEBHOOK_SECRET", "begins or ends with white space; remove it")
+        }
+        Some(secret) => Some(SecretString::from(secret)),
+        None => problems.missing("WEBHOOK_SECRET", "the webhook secret of the App's settings page"),
+    };
+    Some(AppConfig { id: id?, private_key: private_key?, webhook_secret: webhook_secret? })
+}
+
+fn private_key(source: &Source, problems: &mut Problems) -> Option<SecretString> {
+    match (source.get("PRIVATE_KEY"), source.get("PRIVATE_KEY_PATH")) {
+        (Some(_), Some(_)) => {
+            problems.add(source, "PRIVATE_KEY", "and PRIVATE_KEY_PATH are both set; unset one")
+        }
+        (Some(key), None) => Some(SecretString::from(key)),
+        (None, Some(path)) => match std::fs::read_to_string(&path) {
+            Ok(key) if !key.trim().is_empty() => Some(SecretString::from(key)),
+            Ok(_) => problems.add(source, "PRIVATE_KEY_PATH", &format!("names the empty file `{path}`")),
+            Err(error) => problems.add(
+                source,
+                "PRIVATE_KEY_PATH",
+                &format!("names `{path}`, which cannot be read: {error}"),
+            ),
+        },
+        (None, None) => problems.missing(
+            "PRIVATE_KEY or PRIVATE_KEY_PATH",
+            "the private key generated on the App's settings page",
+        ),
+    }
+}
+
+fn github(source: &Source, problems: &mut Problems) -> Option<GitHubConfig> {
+    let given = source.get("GITHUB_API_URL").unwrap_or_else(|| "https://api.github.com".to_owned());
+    let api_url = url(&given, "GITHUB_API_URL", source, problems)?;
+    let server_url = match source.get("GITHUB_SERVER_URL") {
+        Some(text) => url(&text, "GITHUB_SERVER_URL", source, problems)?,
+        None => match server_url_of(&api_url) {
+            Some(server_url) => server_url,
+            None => problems
+                .missing("GITHUB_SERVER_URL", "the base of git URLs, which GITHUB_API_URL does not tell")?,
+        },
+    };
+    Some(GitHubConfig { api_url: without_slash(&api_url), server_url: without_slash(&server_url) })
+}
+
+fn sandbox(source: &Source, problems: &mut Problems) -> Option<Sandbox> {
+    match source.get("PAIRBOT_SANDBOX").as_deref() {
+        None | Some("auto") => Some(Sandbox::Auto),
+        Some("none-i-accept") => Some(Sandbox::NoneAccepted),
+        Some(_) => problems.add(source, "PAIRBOT_SANDBOX", "is neither `auto` nor `none-i-accept`"),
+    }
+}
+
+fn provider(
+    source: &Source,
+    problems: &mut Problems,
+    [key_name, url_name]: [&str; 2],
+    default: &str,
+) -> Option<ProviderConfig> {
+    // The address is checked even where there is no key: a mistake in it should not wait for one.
+    let base_url =
+        url(&source.get(url_name).unwrap_or_else(|| default.to_owned()), url_name, source, problems)?;
+    let api_key = SecretString::from(source.get(key_name)?);
+    if api_key.expose_secret().contains(char::is_whitespace) {
+        return problems.add(source, key_name, "contains white space; remove it");
+    }
+    Some(ProviderConfig { api_key, base_url: without_slash(&base_url) })
+}
+
+fn log(source: &Source, problems: &mut Problems) -> Option<LogConfig> {
+    let level = source.get("LOG_LEVEL").unwrap_or_else(|| "info".to_owned());
+    let level = if tracing_subscriber::EnvFilter::builder().parse(&level).is_ok() {
+        Some(level)
+    } else {
+        problems.add(
+            source,
+            "LOG_LEVEL",
+            "is not one of `error`, `warn`, `info`, `debug`, `trace` or a list of directives",
+        )
+    };
+    let format = match source.get("LOG_FORMAT").as_deref() {
+        None | Some("auto") => Some(LogFormat::Auto),
+        Some("json") => Some(LogFormat::Json),
+        Some("pretty") => Some(LogFormat::Pretty),
+        Some(_) => problems.add(source, "LOG_FORMAT", "is none of `auto`, `json`, `pretty`"),
+    };
+    Some(LogConfig { level: level?, format: format? })
+}
+
+fn parsed<T: std::str::FromStr>(
+    source: &Source,
+    problems: &mut Problems,
+    name: &'static str,
+    default: &str,
+    expected: &str,
+) -> Option<T> {
+    let text = source.get(name).unwrap_or_else(|| default.to_owned());
+    text.parse().ok().or_else(|| problems.add(source, name, &format!("is not {expected}")))
+}
+
+fn without_slash(url: &Url) -> String {
+    url.as_str().trim_end_matches('/').to_owned()
+}
+
+/// The settings file that is read if it is there.
+pub fn default_file() -> &'static Path {
+    Path::new("pairbot.toml")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,201 @@
+use super::*;
+
+const COMPLETE: [(&str, &str); 3] =
+    [("APP_ID", "12"), ("PRIVATE_KEY", "-----BEGIN"), ("WEBHOOK_SECRET", "s3cret")];
+
+fn source(pairs: &[(&str, &str)]) -> Source {
+    let complete = COMPLETE.iter().filter(|(name, _)| pairs.iter().all(|(other, _)| other != name));
+    Source::of_environment(
+        complete.chain(pairs).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
+    )
+}
+
+fn load(pairs: &[(&str, &str)]) -> Config {
+    Config::load(&source(pairs)).unwrap()
+}
+
+fn problems(pairs: &[(&str, &str)]) -> Vec<String> {
+    Config::load(&source(pairs)).unwrap_err().problems.iter().map(ToString::to_string).collect()
+}
+
+fn sqlite(path: &str) -> Database {
+    Database::Sqlite { path: path.into() }
+}
+
+#[test]
+fn credentials_are_enough() {
+    let config = load(&[]);
+    assert_eq!(config.app.id, 12);
+    assert_eq!(config.listen.to_string(), "127.0.0.1:3000");
+    assert_eq!(config.github.api_url, "https://api.github.com");
+    assert_eq!(config.github.server_url, "https://github.com");
+    assert_eq!(config.storage.database, sqlite("pairbot-data/pairbot.db"));
+    assert_eq!(config.storage.bus, Bus::Embedded);
+    assert_eq!(config.sandbox, Sandbox::Auto);
+    assert_eq!(config.log, LogConfig::default());
+    assert!(config.models.anthropic.is_none() && config.models.openai.is_none());
+}
+
+#[test]
+fn everything_wrong_is_told_at_once_with_its_place() {
+    let found = problems(&[
+        ("APP_ID", "my-app"),
+        ("WEBHOOK_SECRET", ""),
+        ("PRIVATE_KEY_PATH", "/nowhere/key.pem"),
+        ("PRIVATE_KEY", ""),
+        ("PORT", "70000"),
+        ("GITHUB_API_URL", "ftp://x"),
+        ("DATABASE_URL", "postgres://u:p@host/db"),
+        ("PAIRBOT_BUS", "kafka://broker"),
+        ("PAIRBOT_SANDBOX", "none"),
+        ("LOG_LEVEL", "=="),
+        ("OPENAI_BASE_URL", "http://me:secret@host"),
+    ]);
+    let expected = [
+        "APP_ID is not a number",
+        "PRIVATE_KEY_PATH names `/nowhere/key.pem`, which cannot be read",
+        "WEBHOOK_SECRET is not set",
+        "GITHUB_API_URL must begin with http",
+        "PORT is not a port",
+        "DATABASE_URL names a PostgreSQL database, which this build has no support for",
+        "PAIRBOT_BUS names a queue that this build has no support for",
+        "PAIRBOT_SANDBOX is neither",
+        "OPENAI_BASE_URL must not hold a user name or password",
+        "LOG_LEVEL is not one of",
+    ];
+    assert_eq!(found.len(), expected.len(), "{found:#?}");
+    for (found, expected) in found.iter().zip(expected) {
+        assert!(found.starts_with(expected), "{found}");
+        let has_place = found.ends_with(')') && found.contains("(from environment variable ");
+        assert!(has_place || found.contains("is not set"), "{found}");
+    }
+}
+
+#[test]
+fn the_environment_wins_over_the_file() {
+    let file = "app_id = 99\nport = 4000\ndata_dir = \"/srv\"\nsandbox = \"none-i-accept\"\n";
+    let config = Config::load(&source(&[]).with_file(default_file(), file)).unwrap();
+    assert_eq!((config.app.id, config.listen.port, config.sandbox), (12, 4000, Sandbox::NoneAccepted));
+    assert_eq!(config.storage.database, sqlite("/srv/pairbot.db"));
+    let config = Config::load(&source(&[("APP_ID", "")]).with_file(default_file(), file)).unwrap();
+    assert_eq!(config.app.id, 99, "an empty variable is one that is not set");
+}
+
+#[test]
+fn a_wrong_file_is_told_without_its_secrets() {
+    let wrong = |text: &str| {
+        let error = Config::load(&source(&[]).with_file(default_file(), text)).unwrap_err().to_string();
+        assert!(!error.contains("hunter2"), "{error}");
+        error
+    };
+    assert!(wrong("port = 1\nwebhook_secret = \"hunter2\nport = 2").contains("line 2 is not valid TOML"));
+    assert!(wrong("webhook_secrets = \"hunter2\"").contains("is `webhook_secret` meant?"));
+    assert!(wrong("zzz = 1").contains("there are anthropic_api_key"));
+    assert!(wrong("port = true").contains("port must be a string or a number (from pairbot.toml)"));
+    assert!(wrong("sandbox = \"no\"").contains("(from `sandbox` in pairbot.toml)"));
+}
+
+#[test]
+fn the_server_belongs_to_the_api() {
+    for (api, server) in [
+        ("https://api.github.com/", "https://github.com"),
+        ("https://ghe.example.com/api/v3", "https://ghe.example.com"),
+        ("http://127.0.0.1:1234/api/v3/", "http://127.0.0.1:1234"),
+        ("https://host/git/api/v3", "https://host/git"),
+        ("https://api.acme.ghe.com", "https://acme.ghe.com"),
+    ] {
+        assert_eq!(load(&[("GITHUB_API_URL", api)]).github.server_url, server, "{api}");
+    }
+    let own = load(&[("GITHUB_API_URL", "http://127.0.0.1:1"), ("GITHUB_SERVER_URL", "http://127.0.0.1:2/")]);
+    assert_eq!(own.github.server_url, "http://127.0.0.1:2");
+    assert_eq!(own.github.api_url, "http://127.0.0.1:1");
+    assert!(
+        problems(&[("GITHUB_API_URL", "http://127.0.0.1:1")])[0].starts_with("GITHUB_SERVER_URL is not set")
+    );
+}
+
+#[test]
+fn a_database_is_a_file() {
+    for (url, path) in [
+        ("sqlite://pairbot.db", "pairbot-data/pairbot.db"),
+        ("sqlite:other.db", "pairbot-data/other.db"),
+        ("sqlite:///var/lib/pairbot.db", "/var/lib/pairbot.db"),
+    ] {
+        assert_eq!(load(&[("DATABASE_URL", url)]).storage.database, sqlite(path));
+    }
+    for wrong in ["sqlite::memory:", "sqlite://", "sqlite://a.db?mode=ro", "mysql://x", "pairbot.db"] {
+        assert!(problems(&[("DATABASE_URL", wrong)])[0].starts_with("DATABASE_URL "), "{wrong}");
+    }
+}
+
+#[test]
+fn a_command_that_looks_at_the_store_needs_no_credentials() {
+    let source = Source::of_environment([("PAIRBOT_DATA_DIR".to_owned(), "/data".to_owned())]);
+    assert_eq!(StorageConfig::load(&source).unwrap().database, sqlite("/data/pairbot.db"));
+    assert!(Config::load(&source).is_err());
+}
+
+#[test]
+fn a_key_is_given_once() {
+    let both = problems(&[("PRIVATE_KEY_PATH", "key.pem")]);
+    assert_eq!(
+        both,
+        ["PRIVATE_KEY and PRIVATE_KEY_PATH are both set; unset one (from environment variable PRIVATE_KEY)"]
+    );
+}
+
+#[test]
+fn no_secret_shows() {
+    let source = source(&[("ANTHROPIC_API_KEY", "sk-ant-1"), ("OPENAI_API_KEY", "sk-2")]);
+    let config = Config::load(&source).unwrap();
+    let shown = format!("{config:?} {source:?}");
+    assert_eq!(config.secrets().len(), 4);
+    for secret in ["BEGIN", "s3cret", "sk-ant-1", "sk-2"] {
+        assert!(!shown.contains(secret), "{secret}");
+    }
+}
+
+#[test]
+fn an_address_is_written_as_a_socket_takes_it() {
+    let listen = |host: &str| Listen { host: host.to_owned(), port: 80 }.to_string();
+    assert_eq!((listen("::1").as_str(), listen("0.0.0.0").as_str()), ("[::1]:80", "0.0.0.0:80"));
+}
+
+/// What the image promises and what the deployment expects must be the same port and the same folder.
+#[test]
+fn the_image_and_the_deployment_fit_each_other() {
+    let dockerfile = include_str!("../../Dockerfile");
+    let fly: toml::Table = include_str!("../../fly.toml").parse().unwrap();
+    let text = |table: &str, key: &str| fly[table][key].as_str().unwrap().to_owned();
+    let environment = |name: &str| text("env", name);
+    let in_image = |line: &str| assert!(dockerfile.lines().any(|other| other == line), "{line}");
+
+    let (host, port, data) = (environment("HOST"), environment("PORT"), environment("PAIRBOT_DATA_DIR"));
+    in_image(&format!(
+        "ENV HOST={host} PORT={port} PAIRBOT_DATA_DIR={data} LOG_FORMAT={}",
+        environment("LOG_FORMAT")
+    ));
+    in_image(&format!("EXPOSE {port}"));
+    in_image(&format!("VOLUME {data}"));
+    assert_eq!(fly["mounts"][0]["destination"].as_str(), Some(data.as_str()));
+    assert_eq!(fly["http_service"]["internal_port"].as_integer().unwrap().to_string(), port);
+    assert_eq!(text("build", "dockerfile"), "Dockerfile");
+    let probe = fly["http_service"]["checks"][0]["path"].as_str().unwrap();
+    assert!(dockerfile.contains(&format!("GET {probe} HTTP/1.0")));
+
+    let variables = fly["env"].as_table().unwrap();
+    assert!(variables.keys().all(|name| NAMES.contains(&name.as_str())), "a variable that nobody reads");
+    let pairs: Vec<_> =
+        variables.iter().map(|(name, value)| (name.as_str(), value.as_str().unwrap())).collect();
+    let config = load(&pairs);
+    assert_eq!(config.listen.to_string(), "0.0.0.0:3000");
+    assert_eq!(config.storage.database, sqlite("/data/pairbot.db"));
+}
+
+#[test]
+fn the_image_runs_without_root() {
+    let lines: Vec<&str> = include_str!("../../Dockerfile").lines().collect();
+    let user = lines.iter().position(|line| *line == "USER 10001").unwrap();
+    let entry = lines.iter().position(|line| line.starts_with("ENTRYPOINT")).unwrap();
+    assert!(user < entry && lines.iter().filter(|line| line.starts_with("USER")).count() == 1);
+}

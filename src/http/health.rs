@@ -1,0 +1,63 @@
+//! Is the server alive, and can it work?
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use pairbot_protocol::ids::Timestamp;
+use serde_json::json;
+
+use super::HttpState;
+
+/// How long the engine may be silent before it counts as stuck, in milliseconds.
+pub const ENGINE_SILENCE_MS_MAX: u64 = 30_000;
+
+/// The engine's heartbeat: the engine beats, readiness looks. Clones share one heart.
+#[derive(Debug, Clone, Default)]
+pub struct EngineHealth {
+    beat_unix_ms: Arc<AtomicU64>,
+}
+
+impl EngineHealth {
+    /// An engine that has not begun to beat.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Tells that the engine runs. To be called at least every [`ENGINE_SILENCE_MS_MAX`], also when there is nothing
+    /// to do.
+    pub fn beat(&self, now: Timestamp) {
+        self.beat_unix_ms.store(now.unix_ms, Ordering::Relaxed);
+    }
+
+    /// Whether the engine has told so lately.
+    pub fn is_beating(&self, now: Timestamp) -> bool {
+        let beat = self.beat_unix_ms.load(Ordering::Relaxed);
+        beat > 0 && now.ms_since(Timestamp::from_unix_ms(beat)) <= ENGINE_SILENCE_MS_MAX
+    }
+}
+
+/// `GET /healthz`: the process answers.
+pub(super) async fn healthz() -> Response {
+    Json(json!({ "status": "alive" })).into_response()
+}
+
+/// `GET /readyz`: the store can be reached and the engine, where this process runs one, is at work.
+pub(super) async fn readyz(State(state): State<Arc<HttpState>>) -> Response {
+    let store = state.inbox.ping().await;
+    if let Err(error) = &store {
+        tracing::warn!(%error, "not ready: the store cannot be reached");
+    }
+    let engine = match &state.engine {
+        None => "elsewhere",
+        Some(engine) if engine.is_beating(state.clock.now()) => "running",
+        Some(_) => "silent",
+    };
+    let ready = store.is_ok() && engine != "silent";
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let store = if store.is_ok() { "reachable" } else { "unreachable" };
+    (status, Json(json!({ "ready": ready, "store": store, "engine": engine }))).into_response()
+}
