@@ -9,7 +9,6 @@
 #![expect(clippy::disallowed_methods, reason = "a benchmark measures real time")]
 #![expect(clippy::cast_precision_loss, reason = "what is counted here is far below 2^52")]
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -17,13 +16,11 @@ use anyhow::Context;
 use futures_util::future::try_join_all;
 use pairbot::store::sqlite::SqliteStore;
 use pairbot::store::{Commit, Content, Delivery, Done, Store, TaskKinds};
+use pairbot_protocol::apply;
 use pairbot_protocol::effect::{Effect, Work};
 use pairbot_protocol::event::Event;
-use pairbot_protocol::ids::{
-    InstallationId, IssueNumber, Money, RepositoryId, Round, RunId, Timestamp, UserId,
-};
-use pairbot_protocol::run::{AfterInspection, Phase, Run};
-use pairbot_protocol::signal::{Actor, ActorKind, Envelope, IssueFacts, RequestId, Signal, Spend, Target};
+use pairbot_protocol::ids::{InstallationId, IssueNumber, RepositoryId, RunId, Timestamp, UserId};
+use pairbot_protocol::signal::{Actor, ActorKind, Envelope, IssueFacts, RequestId, Signal, Target};
 
 /// Tasks of one run.
 const TASKS_PER_RUN: u32 = 20;
@@ -117,30 +114,7 @@ fn opening(issue: u64) -> Commit {
         run: id,
         version_before: 0,
         events: vec![Event::Opened { run: id, installation, by: actor(), issue: facts(), at: now() }],
-        run_after: Run {
-            id,
-            installation,
-            labelled_by: actor(),
-            issue: facts(),
-            opened_at: now(),
-            deadline: now(),
-            policy: None,
-            phase: Phase::Queued { then: AfterInspection::Create },
-            paused: false,
-            base: None,
-            head: None,
-            pull_request: None,
-            round: Round::FIRST,
-            rounds_allowed: Round(3),
-            budget: Money::ZERO,
-            spent: Spend::default(),
-            trees: BTreeSet::new(),
-            handed_in: None,
-            findings: BTreeMap::new(),
-            reviews: Vec::new(),
-            feedback: Vec::new(),
-            requests: BTreeMap::new(),
-        },
+        run_after: apply::opened(id, installation, &actor(), &facts(), now()),
         effects: (0..TASKS_PER_RUN).map(errand).collect(),
         at: now(),
     }
