@@ -222,7 +222,9 @@ mod tests {
         let (last, mut last_answer) = change_of(Shape::OneStatement, insert(3));
         let mut group = vec![first, failing, last];
         commit_together(&db, &mut group).unwrap();
-        group.into_iter().for_each(|job| job.answer(None));
+        for job in group {
+            job.answer(None);
+        }
         assert!(first_answer.try_recv().unwrap().is_ok());
         assert!(failing_answer.try_recv().unwrap().is_err());
         assert!(last_answer.try_recv().unwrap().is_ok());
@@ -239,7 +241,9 @@ mod tests {
         });
         let mut group = vec![first, ending];
         let failed = commit_together(&db, &mut group).unwrap_err();
-        group.into_iter().for_each(|job| job.answer(Some(&failed)));
+        for job in group {
+            job.answer(Some(&failed));
+        }
         assert!(matches!(first_answer.try_recv().unwrap(), Err(StoreError::Full { .. })));
         assert!(matches!(ending_answer.try_recv().unwrap(), Err(StoreError::Full { .. })));
         assert_eq!(kept(&db), [] as [u32; 0]);

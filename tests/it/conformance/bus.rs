@@ -1,7 +1,9 @@
 //! The embedded bus over each store: it waits, and loses nothing.
 
 use std::num::NonZeroUsize;
+use std::pin::pin;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use pairbot::bus::{Bus, EmbeddedBus};
@@ -58,19 +60,32 @@ fn bus(store: &Arc<dyn Store>, clock: &Arc<HandClock>) -> Arc<EmbeddedBus> {
 }
 
 fn wait(bus: &Arc<EmbeddedBus>) -> tokio::task::JoinHandle<Vec<pairbot::store::Claimed>> {
-    let bus = Arc::clone(bus);
-    tokio::spawn(async move { bus.next(TaskKinds::Both, SLOTS).await.unwrap() })
+    let next = {
+        let bus = Arc::clone(bus);
+        async move { bus.next(TaskKinds::Both, SLOTS).await.unwrap() }
+    };
+    // Only a failure takes this long: a wake-up that never comes.
+    tokio::spawn(async { tokio::time::timeout(Duration::from_secs(20), next).await.unwrap() })
+}
+
+/// Takes away what earlier changes left for the next who listens.
+fn forget_notices(store: &Arc<dyn Store>) {
+    let changed = store.outbox_changed();
+    while pin!(changed.notified()).enable() {}
 }
 
 pub(super) async fn a_task_wakes_who_waits(backend: &dyn Backend) {
     let store = backend.open();
-    let bus = bus(&store, &HandClock::new());
+    let clock = HandClock::new();
+    let bus = bus(&store, &clock);
     let waiting = wait(&bus);
     let tasks = open_run(&*store, 1, vec![create(1), create(2)]).await;
     let claimed = waiting.await.unwrap();
     assert_eq!(tasks_of(&claimed), [tasks[0]]);
-    // The end of a lane's head wakes who waits for the next.
+    // The end of a lane's head wakes who waits for the next. It waits once it asks the clock for the lease's end.
+    forget_notices(&store);
     let waiting = wait(&bus);
+    clock.asked.notified().await;
     store.complete(&claimed[0].lease, pairbot::store::Done::default(), at(0)).await.unwrap();
     assert_eq!(tasks_of(&waiting.await.unwrap()), [tasks[1]]);
 }

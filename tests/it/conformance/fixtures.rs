@@ -1,14 +1,13 @@
 //! Small runs, deliveries and tasks.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use pairbot::store::{Claimed, Commit, Content, Delivery, Store, TaskKinds};
+use pairbot_protocol::apply;
 use pairbot_protocol::effect::{Effect, Publication, StoreChange, Work};
 use pairbot_protocol::event::Event;
 use pairbot_protocol::ids::{
     HeadSha, InstallationId, IssueNumber, Money, RepositoryId, Round, RunId, TaskId, Timestamp, UserId,
 };
-use pairbot_protocol::run::{AfterInspection, Phase, Run};
+use pairbot_protocol::run::Run;
 use pairbot_protocol::signal::{Actor, ActorKind, Envelope, IssueFacts, RequestId, Signal, Target};
 
 pub(super) const REPOSITORY: RepositoryId = RepositoryId(10_000_000_000);
@@ -38,30 +37,7 @@ pub(super) fn issue_facts() -> IssueFacts {
 
 /// A run as it is when it was just opened.
 pub(super) fn new_run(id: RunId, installation: InstallationId) -> Run {
-    Run {
-        id,
-        installation,
-        labelled_by: actor(),
-        issue: issue_facts(),
-        opened_at: at(0),
-        deadline: at(0),
-        policy: None,
-        phase: Phase::Queued { then: AfterInspection::Create },
-        paused: false,
-        base: None,
-        head: None,
-        pull_request: None,
-        round: Round::FIRST,
-        rounds_allowed: Round(3),
-        budget: Money::ZERO,
-        spent: pairbot_protocol::signal::Spend::default(),
-        trees: BTreeSet::new(),
-        handed_in: None,
-        findings: BTreeMap::new(),
-        reviews: Vec::new(),
-        feedback: Vec::new(),
-        requests: BTreeMap::new(),
-    }
+    apply::opened(id, installation, &actor(), &issue_facts(), at(0))
 }
 
 pub(super) fn opened(run: &Run) -> Event {
