@@ -16,13 +16,14 @@ pub(super) struct Workspace {
 }
 
 impl Workspace {
-    /// Fetches what is new of the default branch and of the run's own.
+    /// Fetches what is new of the default branch. Commits of the run's own branch are fetched by their names, in
+    /// [`have`](Self::have): the branch may not exist yet, and may have moved on.
     pub(super) async fn fetch(tools: &Tools, home: &Home, run: RunId) -> Result<Self, Setback> {
         let mirror = tools.git.mirror(run.repository).await?;
         let reach = home.reach(GitAccess::Fetch).await?;
         let branch = branch_name(&run.branch())?;
         let default = branch_name(&home.facts.default_branch)?;
-        home.heard(&reach, mirror.fetch(&reach.remote, &[default.clone(), branch.clone()]).await).await?;
+        home.heard(&reach, mirror.fetch(&reach.remote, std::slice::from_ref(&default)).await).await?;
         let Some(base) = mirror.branch(&default).await? else {
             return Err(Setback::agent(format!("the default branch `{default}` has no commit to build on")));
         };
