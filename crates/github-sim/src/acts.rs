@@ -255,35 +255,6 @@ impl State {
         Ok(())
     }
 
-    /// Why branch protection does not let a pull request be merged, in GitHub's words.
-    pub(crate) fn merge_obstacle(&self, repo: &Repo, pull: &Pull) -> Option<String> {
-        let rules = repo.protections.get(&pull.base_branch)?;
-        if rules.strict {
-            let base = repo.branch(&pull.base_branch)?;
-            if !repo.git.is_ancestor(base, &pull.head_sha) {
-                return Some("Head branch is out of date. Review and try the merge again.".to_owned());
-            }
-        }
-        rules.required_checks.iter().find_map(|name| {
-            let run =
-                repo.check_runs.values().rfind(|run| run.head_sha == pull.head_sha && run.name == *name);
-            let status =
-                repo.statuses.values().rfind(|status| status.sha == pull.head_sha && status.context == *name);
-            let verdict = match (run, status) {
-                (Some(run), _) if run.status != "completed" => Some("is expected"),
-                (Some(run), _) if !run.passes() => Some("is failing"),
-                (Some(_), _) => None,
-                (None, Some(status)) => match status.state.as_str() {
-                    "success" => None,
-                    "pending" => Some("is pending"),
-                    _ => Some("is failing"),
-                },
-                (None, None) => Some("is expected"),
-            };
-            verdict.map(|verdict| format!("Required status check \"{name}\" {verdict}."))
-        })
-    }
-
     /// Gives a repository another name; the old one leads to the new one.
     pub(crate) fn rename_repository(&mut self, repo: u64, name: &str, sender: u64) -> Result<(), Reply> {
         let found = self.repo(repo)?;
@@ -303,6 +274,37 @@ impl State {
             payload: json!({"changes": {"repository": {"name": {"from": before}}}}),
         });
         Ok(())
+    }
+}
+
+impl Repo {
+    /// Why branch protection does not let a pull request be merged, in GitHub's words.
+    pub(crate) fn merge_obstacle(&self, pull: &Pull) -> Option<String> {
+        let rules = self.protections.get(&pull.base_branch)?;
+        if rules.strict {
+            let base = self.branch(&pull.base_branch)?;
+            if !self.git.is_ancestor(base, &pull.head_sha) {
+                return Some("Head branch is out of date. Review and try the merge again.".to_owned());
+            }
+        }
+        rules.required_checks.iter().find_map(|name| {
+            let run =
+                self.check_runs.values().rfind(|run| run.head_sha == pull.head_sha && run.name == *name);
+            let status =
+                self.statuses.values().rfind(|status| status.sha == pull.head_sha && status.context == *name);
+            let verdict = match (run, status) {
+                (Some(run), _) if run.status != "completed" => Some("is expected"),
+                (Some(run), _) if !run.passes() => Some("is failing"),
+                (Some(_), _) => None,
+                (None, Some(status)) => match status.state.as_str() {
+                    "success" => None,
+                    "pending" => Some("is pending"),
+                    _ => Some("is failing"),
+                },
+                (None, None) => Some("is expected"),
+            };
+            verdict.map(|verdict| format!("Required status check \"{name}\" {verdict}."))
+        })
     }
 }
 

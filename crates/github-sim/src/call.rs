@@ -164,7 +164,7 @@ impl Call<'_> {
     }
 
     fn need_role(&self, account: u64, repo: &Repo, needed: Role) -> Result<(), Reply> {
-        let role = self.state.role(account, repo);
+        let role = repo.role(account);
         if role >= needed {
             return Ok(());
         }

@@ -243,7 +243,7 @@ async fn backend(
 impl State {
     /// Why branch protection and rules refuse these updates: lines of ref, code and message for the hook.
     fn push_refusals(&self, repo: &Repo, actor: &Actor, commands: &[RefCommand]) -> String {
-        let admin = matches!(actor, Actor::Person(account) if self.role(*account, repo) == Role::Admin);
+        let admin = matches!(actor, Actor::Person(account) if repo.role(*account) == Role::Admin);
         let mut lines = String::new();
         for command in commands {
             let ruled = repo.push_rules.iter().find(|(name, _, _)| *name == command.name);

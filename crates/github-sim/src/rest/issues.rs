@@ -131,7 +131,7 @@ fn create(call: &mut Call, repo: u64) -> Outcome {
     let number = call.state.new_issue(repo, id, author, title, body)?;
     // GitHub drops labels silently that the author may not set.
     let may_label = match &call.actor {
-        Actor::Person(account) => call.state.role(*account, call.state.repo(repo)?) >= Role::Triage,
+        Actor::Person(account) => call.state.repo(repo)?.role(*account) >= Role::Triage,
         Actor::Installation(_) | Actor::App(_) | Actor::Anonymous => true,
     };
     let names = if may_label {

@@ -35,7 +35,7 @@ impl Courier for Letterbox {
 impl Letterbox {
     fn names(&self) -> Vec<String> {
         let letters = self.letters.lock().expect("a lock");
-        letters.iter().map(|letter| name(letter)).collect()
+        letters.iter().map(name).collect()
     }
 }
 
