@@ -82,7 +82,7 @@ impl State {
         }
         let mut payload = json!({"issue": self.issue_json(found, issue)});
         extend(&mut payload, extra.clone());
-        self.emit(Happening {
+        self.emit(&Happening {
             event: "issues",
             action: Some(action),
             repository: Some(repo),
@@ -105,7 +105,7 @@ impl State {
         let mut payload =
             json!({"number": number, "pull_request": self.full_pull_json(self.repo(repo)?, number)?});
         extend(&mut payload, extra.clone());
-        self.emit(Happening {
+        self.emit(&Happening {
             event: "pull_request",
             action: Some(action),
             repository: Some(repo),
@@ -265,7 +265,7 @@ impl State {
         }
         let before = std::mem::replace(&mut self.repo_mut(repo)?.name, name.to_owned());
         self.former_names.insert(former, repo);
-        self.emit(Happening {
+        self.emit(&Happening {
             event: "repository",
             action: Some("renamed"),
             repository: Some(repo),

@@ -17,7 +17,17 @@ use crate::state::{Account, AccountKind, Repo, State};
 
 /// First parts of paths that are the API's.
 const API: [&str; 11] = [
-    "app", "apps", "installation", "repos", "repositories", "user", "users", "rate_limit", "meta", "zen", "graphql",
+    "app",
+    "apps",
+    "installation",
+    "repos",
+    "repositories",
+    "user",
+    "users",
+    "rate_limit",
+    "meta",
+    "zen",
+    "graphql",
 ];
 
 /// Whether a path is a page for people and not the API.
@@ -81,12 +91,12 @@ pub(crate) fn serve(state: &mut State, request: &Request) -> Reply {
         ([], _) => Ok(issues::repositories(&visit)),
         ([_, _] | [_, _, "issues"], Some(repo)) => Ok(issues::list(&visit, repo, false)),
         ([_, _, "pulls"], Some(repo)) => Ok(issues::list(&visit, repo, true)),
-        ([_, _, "issues", number], Some(repo)) => crate::call::number(number).and_then(|number| {
-            match repo.issue(number)?.pull {
+        ([_, _, "issues", number], Some(repo)) => {
+            crate::call::number(number).and_then(|number| match repo.issue(number)?.pull {
                 Some(_) => pull::page(&visit, repo, number, pull::Tab::Conversation),
                 None => issues::page(&visit, repo, number),
-            }
-        }),
+            })
+        }
         ([_, _, "pull", number, rest @ ..], Some(repo)) => {
             let tab = pull::Tab::read(rest);
             crate::call::number(number).and_then(|number| pull::page(&visit, repo, number, tab?))

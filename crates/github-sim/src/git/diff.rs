@@ -183,8 +183,8 @@ impl Git {
             let first = fields.next().unwrap_or_default().to_owned();
             let moved = status == "renamed" || status == "copied";
             let second = if moved { fields.next().map(str::to_owned) } else { None };
-            let (path, previous_path) = match second {
-                Some(path) => (path, Some(first)),
+            let (file_path, previous_path) = match second {
+                Some(renamed) => (renamed, Some(first)),
                 None => (first, None),
             };
             let patch = remaining.next().flatten().map(|patch| patch.trim_end_matches('\n').to_owned());
@@ -193,7 +193,7 @@ impl Git {
                 hunks.iter().flat_map(|hunk| &hunk.lines).filter(|line| wanted(line)).count() as u64
             };
             files.push(FileDiff {
-                path,
+                path: file_path,
                 previous_path,
                 status,
                 sha: (if status == "removed" { before } else { after }).to_string(),

@@ -67,7 +67,8 @@ pub(crate) fn details(visit: &Visit, repo: &Repo, sha: &str) -> Markup {
 
 fn one(visit: &Visit, repo: &Repo, run: &CheckRun) -> Markup {
     let id = run.id.to_string();
-    let text = |action: &Value, name: &str| action.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let text =
+        |action: &Value, name: &str| action.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
     let app = visit.state.apps.get(&run.app).map_or("?", |app| app.slug.as_str());
     html! {
         article.box id={ "check-" (run.id) } {

@@ -17,7 +17,7 @@ fn back(path: &str, refused: Option<&str>) -> Reply {
 }
 
 /// A path of ours to come back to; never another site's.
-fn own_path<'a>(form: &'a BTreeMap<String, String>) -> &'a str {
+fn own_path(form: &BTreeMap<String, String>) -> &str {
     let path = form.get("back").map_or("/", String::as_str);
     if path.starts_with('/') && !path.starts_with("//") { path } else { "/" }
 }
@@ -35,7 +35,9 @@ pub(crate) fn act(state: &mut State, request: &Request, repo: Option<u64>, perso
         let cookie = format!("person={person}; Path=/; SameSite=Strict");
         return back(&path, None).with_header("set-cookie", cookie);
     }
-    let (Some(repo), Some(person)) = (repo, person) else { return back(&path, Some("There is no such repository")) };
+    let (Some(repo), Some(person)) = (repo, person) else {
+        return back(&path, Some("There is no such repository"));
+    };
     match press(state, repo, person, &form) {
         Ok(()) => back(&path, None),
         Err(reply) => {
@@ -61,7 +63,9 @@ fn press(state: &mut State, repo: u64, person: u64, form: &BTreeMap<String, Stri
         "comment" => (Method::POST, format!("{issue}/comments"), json!({"body": text("body")})),
         "close" => (Method::PATCH, issue, json!({"state": "closed"})),
         "reopen" => (Method::PATCH, issue, json!({"state": "open"})),
-        "open" => (Method::POST, format!("{base}/issues"), json!({"title": text("title"), "body": text("body")})),
+        "open" => {
+            (Method::POST, format!("{base}/issues"), json!({"title": text("title"), "body": text("body")}))
+        }
         "merge" => (Method::PUT, format!("{pull}/merge"), json!({"merge_method": "merge"})),
         "review" => {
             let json = json!({"event": text("event"), "body": text("body")});

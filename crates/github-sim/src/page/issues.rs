@@ -87,11 +87,20 @@ pub(crate) fn list(visit: &Visit, repo: &Repo, pulls: bool) -> Markup {
 /// The reactions to something, counted.
 pub(crate) fn reactions(repo: &Repo, target: ReactionTarget) -> Markup {
     let emoji = [
-        ("+1", "👍"), ("-1", "👎"), ("laugh", "😄"), ("hooray", "🎉"), ("confused", "😕"), ("heart", "❤️"),
-        ("rocket", "🚀"), ("eyes", "👀"),
+        ("+1", "👍"),
+        ("-1", "👎"),
+        ("laugh", "😄"),
+        ("hooray", "🎉"),
+        ("confused", "😕"),
+        ("heart", "❤️"),
+        ("rocket", "🚀"),
+        ("eyes", "👀"),
     ];
     let count = |content: &str| {
-        repo.reactions.values().filter(|reaction| reaction.target == target && reaction.content == content).count()
+        repo.reactions
+            .values()
+            .filter(|reaction| reaction.target == target && reaction.content == content)
+            .count()
     };
     html! {
         @for (content, sign) in emoji {
@@ -185,7 +194,9 @@ pub(crate) fn page(visit: &Visit, repo: &Repo, number: u64) -> Result<Markup, Re
         .values()
         .filter(|other| {
             let body = other.body.as_deref().unwrap_or_default();
-            other.pull.is_some() && body.contains(&mention) && crate::acts::closing_numbers(body).contains(&number)
+            other.pull.is_some()
+                && body.contains(&mention)
+                && crate::acts::closing_numbers(body).contains(&number)
         })
         .collect();
     let body = html! {

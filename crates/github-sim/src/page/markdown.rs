@@ -37,6 +37,7 @@ fn linkable(address: &str) -> bool {
 }
 
 /// Markdown as HTML.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the parser's other events pass as they are")]
 pub(crate) fn render(source: &str) -> Markup {
     let options = Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_TASKLISTS;
     let mut comment = false;
@@ -45,11 +46,13 @@ pub(crate) fn render(source: &str) -> Markup {
             // A comment of several lines comes in several events.
             let mut text = text.into_string();
             if comment {
-                let Some((_, after)) = text.split_once("-->") else { return None };
+                let (_, after) = text.split_once("-->")?;
                 text = after.to_owned();
                 comment = false;
             }
-            comment = text.rfind("<!--").is_some_and(|start| !text.get(start..).unwrap_or_default().contains("-->"));
+            comment = text
+                .rfind("<!--")
+                .is_some_and(|start| !text.get(start..).unwrap_or_default().contains("-->"));
             Some(Event::Html(CowStr::from(safe_html(&text))))
         }
         Event::Start(Tag::Link { link_type, dest_url, title, id }) => {
@@ -76,12 +79,17 @@ mod tests {
         let html = render(source).into_string();
         assert!(!html.contains("<script") && !html.contains("<img") && !html.contains("<b>"), "{html}");
         assert!(!html.contains("pairbot"), "{html}");
-        assert!(html.contains("<details>") && html.contains("<summary>More</summary>") && html.contains("<em>in</em>"));
+        assert!(
+            html.contains("<details>")
+                && html.contains("<summary>More</summary>")
+                && html.contains("<em>in</em>")
+        );
     }
 
     #[test]
     fn a_script_is_no_link_and_an_image_loads_nothing() {
-        let html = render("[x](javascript:alert(1)) ![alt](http://elsewhere/x.png) <javascript:alert(1)>").into_string();
+        let html = render("[x](javascript:alert(1)) ![alt](http://elsewhere/x.png) <javascript:alert(1)>")
+            .into_string();
         assert!(!html.contains("href=\"javascript"), "{html}");
         assert!(!html.contains("<img") && html.contains("alt"), "{html}");
     }

@@ -167,7 +167,7 @@ fn update(call: &mut Call, repo: u64, number: u64) -> Outcome {
         labels::set(call, repo, number, &labels::names(labels), sender)?;
     }
     if let Some(state) = call.request.text("state") {
-        let reason = call.request.text("state_reason").map(str::to_owned);
+        let reason = call.request.text("state_reason");
         set_state(call, repo, number, state, reason, sender)?;
     }
     shown(call, repo, number).map(Reply::ok)
@@ -204,7 +204,7 @@ pub(crate) fn set_state(
     repo: u64,
     number: u64,
     state: &str,
-    reason: Option<String>,
+    reason: Option<&str>,
     sender: u64,
 ) -> Result<(), Reply> {
     let open = match state {
@@ -219,9 +219,7 @@ pub(crate) fn set_state(
     match (issue.pull.is_some(), open) {
         (true, false) => call.state.close_pull(repo, number, sender),
         (true, true) => call.state.reopen_pull(repo, number, sender),
-        (false, false) => {
-            call.state.close_issue(repo, number, reason.as_deref().unwrap_or("completed"), sender)
-        }
+        (false, false) => call.state.close_issue(repo, number, reason.unwrap_or("completed"), sender),
         (false, true) => call.state.reopen_issue(repo, number, sender),
     }
 }

@@ -187,7 +187,7 @@ fn tell(
         object.insert("state".to_owned(), state.into());
     }
     let pull = call.state.pull_json(found, found.issue(number)?, found.pull(number)?);
-    call.state.emit(Happening {
+    call.state.emit(&Happening {
         event: "pull_request_review",
         action: Some(action),
         repository: Some(repo),

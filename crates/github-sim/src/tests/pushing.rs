@@ -8,15 +8,14 @@ use crate::{NewRepository, Protection};
 
 #[expect(clippy::disallowed_methods, reason = "the test is a git client")]
 fn git(directory: &Path, arguments: &[&str]) -> Output {
-    let output = Command::new("git")
+    Command::new("git")
         .args(["-c", "user.name=t", "-c", "user.email=t@t", "-c", "credential.helper="])
         .args(arguments)
         .current_dir(directory)
         .env_clear()
         .envs(crate::git::command::environment())
         .output()
-        .expect("git runs");
-    output
+        .expect("git runs")
 }
 
 fn words(output: &Output) -> String {
@@ -80,12 +79,16 @@ async fn a_push_moves_the_branch_and_the_pull_request_and_names_its_pusher() {
     assert!(output.status.success(), "{}", words(&output));
     let seen = stage.sim.pull(REPO, pull).expect("it");
     assert_ne!(seen.head_sha, before);
-    let fetched =
-        run(clone.folder.path(), &["fetch", "--quiet", "origin", "refs/pull/2/head", &before]).await;
-    assert!(!fetched.status.success() || pull == 2, "the pull request's ref is served");
-    let stale = format!("--force-with-lease=refs/heads/work:{before}");
+    let reference = format!("refs/pull/{pull}/head");
+    let fetched = run(clone.folder.path(), &["fetch", "--quiet", "origin", &reference, &before]).await;
+    assert!(
+        fetched.status.success(),
+        "the pull request's ref and any commit are served: {}",
+        words(&fetched)
+    );
+    let lease = format!("--force-with-lease=refs/heads/work:{before}");
     let output =
-        run(clone.folder.path(), &["push", "--porcelain", &stale, "origin", "HEAD~1:refs/heads/work"]).await;
+        run(clone.folder.path(), &["push", "--porcelain", &lease, "origin", "HEAD~1:refs/heads/work"]).await;
     assert!(!output.status.success(), "compare-and-set fails on a moved branch");
     let pushed = stage.sim.requests().into_iter().find(|request| request.path.ends_with("git-receive-pack"));
     assert_eq!(pushed.expect("a push").who, "pair[bot]");

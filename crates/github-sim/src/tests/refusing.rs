@@ -284,7 +284,7 @@ async fn a_body_that_is_no_json_object_is_400_and_nothing_dies() {
     let array = stage.send(&token, "POST", "/repos/acme/shop/issues", json!([1])).await;
     assert_eq!(array.status, 422);
     for path in
-        ["/repos/acme/shop/issues/99999999999999999999", "/repos/%ff%/x", "//", "/repos/acme/shop/compare/a"]
+        ["/repos/acme/shop/issues/99999999999999999999", "/repos/%ff%/x", "/repos/acme/shop/compare/a"]
     {
         assert_eq!(stage.send(&token, "GET", path, Value::Null).await.status / 100, 4, "{path}");
     }

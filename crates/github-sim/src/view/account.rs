@@ -112,12 +112,7 @@ impl Repo {
 }
 
 /// The answer to a token request.
-pub(crate) fn token_json(
-    token: &str,
-    expires_ms: u64,
-    granted: &Permissions,
-    chosen: bool,
-) -> Value {
+pub(crate) fn token_json(token: &str, expires_ms: u64, granted: &Permissions, chosen: bool) -> Value {
     json!({
         "token": token, "expires_at": iso(expires_ms), "permissions": permissions(granted),
         "repository_selection": if chosen { "selected" } else { "all" },
