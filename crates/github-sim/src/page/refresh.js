@@ -26,6 +26,6 @@
       if (range && again.setSelectionRange) again.setSelectionRange(...range);
     }
   }
-  // Restored text must survive: a form that was sent starts empty again.
+  // A failed fetch is a restarting server: the next second tries again.
   setInterval(() => { refresh().catch(() => {}); }, 1000);
 })();
