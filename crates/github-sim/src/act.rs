@@ -104,7 +104,7 @@ impl Person {
     /// Sends any request as this person, from inside and without limits; gives the answer's JSON.
     pub fn request(&self, method: &str, path: &str, json: Value) -> Result<Value, SimError> {
         let method =
-            Method::from_bytes(method.as_bytes()).map_err(|_| SimError::unknown("method", method))?;
+            Method::from_bytes(method.as_bytes()).map_err(|_| SimError::unknown("method", &method))?;
         let actor = Actor::Person(self.account);
         Ok(self.sim.shared.with(|state| perform(state, actor, method, path, json))?)
     }
@@ -316,7 +316,7 @@ impl AppHandle {
         json: Value,
     ) -> Result<Value, SimError> {
         let method =
-            Method::from_bytes(method.as_bytes()).map_err(|_| SimError::unknown("method", method))?;
+            Method::from_bytes(method.as_bytes()).map_err(|_| SimError::unknown("method", &method))?;
         self.sim.shared.with(|state| {
             let id = state.repo_called(repository)?;
             let repo = state.repo(id)?;

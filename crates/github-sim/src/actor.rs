@@ -156,8 +156,8 @@ impl State {
                 "'Expiration time' claim ('exp') must be a numeric value representing the future time",
             )
         })?;
-        let issued = claims.get("iat").and_then(Value::as_u64).filter(|issued| *issued <= now_s + JWT_SKEW_S);
-        if issued.is_none() {
+        let begins = claims.get("iat").and_then(Value::as_u64).filter(|at| *at <= now_s + JWT_SKEW_S);
+        if begins.is_none() {
             return Err(Reply::refuse(
                 401,
                 "'Issued at' claim ('iat') must be an Integer representing the time that the assertion was issued",

@@ -82,7 +82,7 @@ impl State {
         }
         let mut payload = json!({"issue": self.issue_json(found, issue)});
         extend(&mut payload, extra.clone());
-        self.emit(Happening {
+        self.emit(&Happening {
             event: "issues",
             action: Some(action),
             repository: Some(repo),
@@ -105,7 +105,7 @@ impl State {
         let mut payload =
             json!({"number": number, "pull_request": self.full_pull_json(self.repo(repo)?, number)?});
         extend(&mut payload, extra.clone());
-        self.emit(Happening {
+        self.emit(&Happening {
             event: "pull_request",
             action: Some(action),
             repository: Some(repo),
@@ -255,20 +255,43 @@ impl State {
         Ok(())
     }
 
+    /// Gives a repository another name; the old one leads to the new one.
+    pub(crate) fn rename_repository(&mut self, repo: u64, name: &str, sender: u64) -> Result<(), Reply> {
+        let found = self.repo(repo)?;
+        let former = self.full_name(found).to_lowercase();
+        let owner = self.login(found.owner).to_owned();
+        if self.repo_named(&owner, name).is_some_and(|other| other != repo) {
+            return Err(Reply::invalid_because("Repository", "name", "name already exists on this account"));
+        }
+        let before = std::mem::replace(&mut self.repo_mut(repo)?.name, name.to_owned());
+        self.former_names.insert(former, repo);
+        self.emit(&Happening {
+            event: "repository",
+            action: Some("renamed"),
+            repository: Some(repo),
+            sender,
+            only_app: None,
+            payload: json!({"changes": {"repository": {"name": {"from": before}}}}),
+        });
+        Ok(())
+    }
+}
+
+impl Repo {
     /// Why branch protection does not let a pull request be merged, in GitHub's words.
-    pub(crate) fn merge_obstacle(&self, repo: &Repo, pull: &Pull) -> Option<String> {
-        let rules = repo.protections.get(&pull.base_branch)?;
+    pub(crate) fn merge_obstacle(&self, pull: &Pull) -> Option<String> {
+        let rules = self.protections.get(&pull.base_branch)?;
         if rules.strict {
-            let base = repo.branch(&pull.base_branch)?;
-            if !repo.git.is_ancestor(base, &pull.head_sha) {
+            let base = self.branch(&pull.base_branch)?;
+            if !self.git.is_ancestor(base, &pull.head_sha) {
                 return Some("Head branch is out of date. Review and try the merge again.".to_owned());
             }
         }
         rules.required_checks.iter().find_map(|name| {
             let run =
-                repo.check_runs.values().rfind(|run| run.head_sha == pull.head_sha && run.name == *name);
+                self.check_runs.values().rfind(|run| run.head_sha == pull.head_sha && run.name == *name);
             let status =
-                repo.statuses.values().rfind(|status| status.sha == pull.head_sha && status.context == *name);
+                self.statuses.values().rfind(|status| status.sha == pull.head_sha && status.context == *name);
             let verdict = match (run, status) {
                 (Some(run), _) if run.status != "completed" => Some("is expected"),
                 (Some(run), _) if !run.passes() => Some("is failing"),
@@ -282,27 +305,6 @@ impl State {
             };
             verdict.map(|verdict| format!("Required status check \"{name}\" {verdict}."))
         })
-    }
-
-    /// Gives a repository another name; the old one leads to the new one.
-    pub(crate) fn rename_repository(&mut self, repo: u64, name: &str, sender: u64) -> Result<(), Reply> {
-        let found = self.repo(repo)?;
-        let former = self.full_name(found).to_lowercase();
-        let owner = self.login(found.owner).to_owned();
-        if self.repo_named(&owner, name).is_some_and(|other| other != repo) {
-            return Err(Reply::invalid_because("Repository", "name", "name already exists on this account"));
-        }
-        let before = std::mem::replace(&mut self.repo_mut(repo)?.name, name.to_owned());
-        self.former_names.insert(former, repo);
-        self.emit(Happening {
-            event: "repository",
-            action: Some("renamed"),
-            repository: Some(repo),
-            sender,
-            only_app: None,
-            payload: json!({"changes": {"repository": {"name": {"from": before}}}}),
-        });
-        Ok(())
     }
 }
 

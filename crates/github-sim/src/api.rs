@@ -104,7 +104,7 @@ pub(crate) fn call(state: &mut State, request: &Request, actor: Actor) -> Outcom
     crate::rest::route(&mut call)
 }
 
-/// Adds the ETag, and answers 304 to a client that has this answer already.
+/// Adds the `ETag`, and answers 304 to a client that has this answer already.
 fn unless_known(state: &mut State, request: &Request, reply: Reply, who: &str) -> Reply {
     let digest = match &reply.body {
         Body::Empty => return reply,

@@ -66,7 +66,8 @@ pub(crate) fn percent_encoded(text: &str) -> String {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
             out.push(char::from(byte));
         } else {
-            out.push_str(&format!("%{byte:02X}"));
+            out.push('%');
+            out.push_str(&hex::encode_upper([byte]));
         }
     }
     out
@@ -139,10 +140,9 @@ impl Call<'_> {
     ) -> Result<(), Reply> {
         let repo = self.state.repo(repo)?;
         match &self.actor {
-            Actor::Anonymous if repo.private => Err(Reply::not_found()),
+            Actor::Anonymous | Actor::App(_) if repo.private => Err(Reply::not_found()),
             Actor::Anonymous if access == Access::Write => Err(Reply::refuse(401, "Requires authentication")),
             Actor::Anonymous => Ok(()),
-            Actor::App(_) if repo.private => Err(Reply::not_found()),
             Actor::App(_) => Err(Reply::not_accessible()),
             Actor::Installation(actor) => {
                 let installation = self.state.installations.get(&actor.installation);
@@ -159,23 +159,8 @@ impl Call<'_> {
                     (true | false, _) => Err(Reply::not_accessible()),
                 }
             }
-            Actor::Person(account) => self.need_role(*account, repo, role),
+            Actor::Person(account) => need_role(*account, repo, role),
         }
-    }
-
-    fn need_role(&self, account: u64, repo: &Repo, needed: Role) -> Result<(), Reply> {
-        let role = self.state.role(account, repo);
-        if role >= needed {
-            return Ok(());
-        }
-        Err(match (role, needed) {
-            (Role::None, _) => Reply::not_found(),
-            (_, Role::Admin | Role::Maintain) => Reply::refuse(403, "Must have admin rights to Repository."),
-            (_, Role::Triage) => Reply::refuse(403, "Must have triage access to Repository."),
-            (_, Role::None | Role::Read | Role::Write) => {
-                Reply::refuse(403, "Must have push access to Repository.")
-            }
-        })
     }
 
     /// Whether the caller may see a repository at all.
@@ -235,6 +220,22 @@ impl Call<'_> {
         let Request { prefix, path, .. } = self.request;
         format!("<{}{prefix}{path}?{}>; rel=\"{relation}\"", self.state.server, query.join("&"))
     }
+}
+
+/// Refuses unless a person has the role, in the words for what is missing.
+fn need_role(account: u64, repo: &Repo, needed: Role) -> Result<(), Reply> {
+    let role = repo.role(account);
+    if role >= needed {
+        return Ok(());
+    }
+    Err(match (role, needed) {
+        (Role::None, _) => Reply::not_found(),
+        (_, Role::Admin | Role::Maintain) => Reply::refuse(403, "Must have admin rights to Repository."),
+        (_, Role::Triage) => Reply::refuse(403, "Must have triage access to Repository."),
+        (_, Role::None | Role::Read | Role::Write) => {
+            Reply::refuse(403, "Must have push access to Repository.")
+        }
+    })
 }
 
 /// Reads a number from a path; what is no number does not exist.

@@ -23,9 +23,8 @@ pub(crate) struct Happening {
 /// <https://docs.github.com/webhooks/webhook-events-and-payloads>
 fn permissions_for(event: &str, on_pull: bool) -> &'static [&'static str] {
     match event {
-        "issues" => &["issues"],
         "issue_comment" if on_pull => &["issues", "pull_requests"],
-        "issue_comment" => &["issues"],
+        "issues" | "issue_comment" => &["issues"],
         "pull_request"
         | "pull_request_review"
         | "pull_request_review_comment"
@@ -49,7 +48,7 @@ fn hears(app: &App, granted: &crate::role::Permissions, happening: &Happening) -
 
 impl State {
     /// Queues a delivery for each hook that hears of what happened in a repository.
-    pub(crate) fn emit(&mut self, happening: Happening) {
+    pub(crate) fn emit(&mut self, happening: &Happening) {
         let Some(repo) = happening.repository.and_then(|id| self.repos.get(&id)) else { return };
         let mut payload = happening.payload.clone();
         extend(
@@ -71,17 +70,17 @@ impl State {
             let Some(app) = self.apps.get(&installation.app) else { continue };
             let hook =
                 app.hook.and_then(|hook| self.mail.hooks.get(&hook)).filter(|hook| !hook.url.is_empty());
-            if let Some(hook) = hook.filter(|_| hears(app, &installation.permissions, &happening)) {
+            if let Some(hook) = hook.filter(|_| hears(app, &installation.permissions, happening)) {
                 let mut own = payload.clone();
                 let short = json!({"id": installation.id, "node_id": format!("MDIz_{}", installation.id)});
                 extend(&mut own, json!({"installation": short}));
-                letters.push(letter(hook, &happening, Some(installation.id), &own));
+                letters.push(letter(hook, happening, Some(installation.id), &own));
             }
         }
         let of_repository =
             self.mail.hooks.values().filter(|hook| hook.owner == HookOwner::Repository(repo.id));
         for hook in of_repository.filter(|_| happening.only_app.is_none()) {
-            letters.push(letter(hook, &happening, None, &payload));
+            letters.push(letter(hook, happening, None, &payload));
         }
         for delivery in letters {
             self.queue(delivery);

@@ -6,4 +6,5 @@ pub(crate) mod diff;
 pub(crate) mod http;
 pub(crate) mod merge;
 pub(crate) mod push;
+mod receive;
 pub(crate) mod tree;

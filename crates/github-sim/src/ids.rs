@@ -43,7 +43,6 @@ impl Kind {
             Self::IssueComment => 5_000_000_001,
             Self::Review => 4_600_000_001,
             Self::ReviewComment => 4_700_000_001,
-            Self::ReviewThread => 1,
             Self::Label => 9_000_000_001,
             Self::Reaction => 4_800_000_001,
             Self::CheckRun => 50_000_000_001,
@@ -51,7 +50,7 @@ impl Kind {
             Self::Status => 40_000_000_001,
             Self::Hook => 500_000_001,
             Self::Delivery => 180_000_000_001,
-            Self::Token | Self::Request => 1,
+            Self::ReviewThread | Self::Token | Self::Request => 1,
         }
     }
 }

@@ -65,12 +65,12 @@ impl State {
             payload,
         };
         if before == ZERO_SHA {
-            self.emit(happening("create", reference));
+            self.emit(&happening("create", reference));
         } else if after == ZERO_SHA {
-            self.emit(happening("delete", reference));
+            self.emit(&happening("delete", reference));
         }
         let push = self.push_json(repo, name, before, after, sender)?;
-        self.emit(happening("push", push));
+        self.emit(&happening("push", push));
         if kind == "branch" {
             self.branch_moved(repo, &short, after, sender)?;
         }

@@ -353,7 +353,7 @@ impl GitHubSim {
         content_type: ContentType,
     ) -> Result<(), SimError> {
         self.shared.with(|state| {
-            let id = match state.apps.get(&app).ok_or_else(|| SimError::unknown("app", app))?.hook {
+            let id = match state.apps.get(&app).ok_or_else(|| SimError::unknown("app", &app))?.hook {
                 Some(hook) => hook,
                 None => state.next_id(Kind::Hook),
             };
@@ -392,7 +392,7 @@ impl GitHubSim {
     /// Sends an app the `ping` that GitHub sends when a webhook was set.
     pub fn ping(&self, app: u64) -> Result<(), SimError> {
         self.shared.with(|state| {
-            let found = state.apps.get(&app).ok_or_else(|| SimError::unknown("app", app))?;
+            let found = state.apps.get(&app).ok_or_else(|| SimError::unknown("app", &app))?;
             let payload = json!({"zen": "Keep it logically awesome.", "hook_id": found.hook, "hook": {"type": "App", "id": found.hook, "app_id": app, "active": true}});
             let happening = Happening {
                 event: "ping",
@@ -412,7 +412,7 @@ impl GitHubSim {
         self.shared.with(|state| {
             let owner = state.ensure_account(account, AccountKind::Organization);
             let permissions =
-                state.apps.get(&app).ok_or_else(|| SimError::unknown("app", app))?.permissions.clone();
+                state.apps.get(&app).ok_or_else(|| SimError::unknown("app", &app))?.permissions.clone();
             let repositories = match chosen {
                 None => None,
                 Some(names) => Some(

@@ -91,7 +91,7 @@ impl From<Reply> for SimError {
 }
 
 impl SimError {
-    pub(crate) fn unknown(kind: &'static str, name: impl ToString) -> Self {
+    pub(crate) fn unknown(kind: &'static str, name: &(impl ToString + ?Sized)) -> Self {
         Self::Unknown { kind, name: name.to_string() }
     }
 
@@ -139,13 +139,13 @@ impl GitHubSim {
         };
         let url = config.server_url.or_else(|| bound.map(|address| format!("http://{address}")));
         let url = url.unwrap_or_else(|| "http://github.sim".to_owned());
-        let (directory, temporary) = match config.directory {
-            Some(directory) => (directory, None),
-            None => {
-                let folder = tempfile::tempdir().map_err(SimError::io("make a temporary folder"))?;
-                (folder.path().to_owned(), Some(folder))
-            }
+        let temporary = match &config.directory {
+            Some(_) => None,
+            None => Some(tempfile::tempdir().map_err(SimError::io("make a temporary folder"))?),
         };
+        let directory =
+            config.directory.or_else(|| temporary.as_ref().map(|folder| folder.path().to_owned()));
+        let directory = directory.unwrap_or_default();
         let state = State {
             server: url.clone(),
             clock: config.clock,
@@ -286,6 +286,6 @@ impl GitHubSim {
 
     /// Sends a delivery again under its GUID, as the button of an app's settings does; gives the new id.
     pub fn redeliver(&self, id: u64) -> Result<u64, SimError> {
-        self.shared.with(|state| state.redeliver(id)).ok_or_else(|| SimError::unknown("delivery", id))
+        self.shared.with(|state| state.redeliver(id)).ok_or_else(|| SimError::unknown("delivery", &id))
     }
 }

@@ -169,17 +169,6 @@ impl State {
         found.map(|repo| repo.id)
     }
 
-    /// The role that a person has in a repository, public access included.
-    pub(crate) fn role(&self, account: u64, repo: &Repo) -> Role {
-        let least = if repo.private { Role::None } else { Role::Read };
-        let given = if repo.owner == account {
-            Role::Admin
-        } else {
-            *repo.collaborators.get(&account).unwrap_or(&Role::None)
-        };
-        given.max(least)
-    }
-
     /// The app whose bot this account is.
     pub(crate) fn app_of_bot(&self, account: u64) -> Option<&App> {
         self.apps.values().find(|app| app.bot == account)
@@ -201,6 +190,15 @@ impl State {
 }
 
 impl Repo {
+    /// The role that a person has here, public access included.
+    pub(crate) fn role(&self, account: u64) -> Role {
+        if self.owner == account {
+            return Role::Admin;
+        }
+        let least = if self.private { Role::None } else { Role::Read };
+        self.collaborators.get(&account).map_or(least, |given| least.max(*given))
+    }
+
     pub(crate) fn issue(&self, number: u64) -> Result<&Issue, Reply> {
         self.issues.get(&number).ok_or_else(Reply::not_found)
     }

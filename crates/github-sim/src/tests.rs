@@ -2,6 +2,7 @@
 
 mod delivering;
 mod graph;
+mod paging;
 mod pushing;
 mod refusing;
 mod shapes;

@@ -171,9 +171,9 @@ impl Git {
     pub(crate) fn diff(&self, from: &str, to: &str) -> Result<Vec<FileDiff>, GitError> {
         let raw = self.run_with(&["diff", "-z", "--raw", "--no-abbrev", "-M", from, to, "--"], &[], &[])?;
         let raw = String::from_utf8_lossy(&raw).into_owned();
-        let patch =
+        let text =
             self.run_with(&["diff", "--no-color", "--no-ext-diff", "-U3", "-M", from, to, "--"], &[], &[])?;
-        let mut patches = sections(&String::from_utf8_lossy(&patch)).into_iter();
+        let mut remaining = sections(&String::from_utf8_lossy(&text)).into_iter();
         let mut fields = raw.split('\0');
         let mut files = Vec::new();
         while let Some(record) = fields.next().filter(|record| !record.is_empty()) {
@@ -183,17 +183,17 @@ impl Git {
             let first = fields.next().unwrap_or_default().to_owned();
             let moved = status == "renamed" || status == "copied";
             let second = if moved { fields.next().map(str::to_owned) } else { None };
-            let (path, previous_path) = match second {
-                Some(path) => (path, Some(first)),
+            let (file_path, previous_path) = match second {
+                Some(renamed) => (renamed, Some(first)),
                 None => (first, None),
             };
-            let patch = patches.next().flatten().map(|patch| patch.trim_end_matches('\n').to_owned());
+            let patch = remaining.next().flatten().map(|patch| patch.trim_end_matches('\n').to_owned());
             let hunks = patch.as_deref().map(hunks).unwrap_or_default();
             let count = |wanted: fn(&DiffLine) -> bool| {
                 hunks.iter().flat_map(|hunk| &hunk.lines).filter(|line| wanted(line)).count() as u64
             };
             files.push(FileDiff {
-                path,
+                path: file_path,
                 previous_path,
                 status,
                 sha: (if status == "removed" { before } else { after }).to_string(),
@@ -223,14 +223,14 @@ impl Git {
         if from == to {
             return Ok(Some(line));
         }
-        let patch = self.run_with(
+        let text = self.run_with(
             &["--literal-pathspecs", "diff", "--no-color", "--no-ext-diff", "-U0", from, to, "--", path],
             &[],
             &[],
         )?;
         let (mut added, mut removed) = (0, 0);
         for hunk in
-            sections(&String::from_utf8_lossy(&patch)).into_iter().flatten().flat_map(|text| hunks(&text))
+            sections(&String::from_utf8_lossy(&text)).into_iter().flatten().flat_map(|text| hunks(&text))
         {
             let lefts: Vec<u64> = hunk.lines.iter().filter_map(|line| line.left).collect();
             let rights = hunk.lines.iter().filter(|line| line.right.is_some()).count() as u64;

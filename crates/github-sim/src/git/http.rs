@@ -1,6 +1,5 @@
 //! git over HTTP: who may read and push, and what a push sets off.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::Arc;
@@ -14,14 +13,13 @@ use http::request::Parts;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStdout, Command};
 
-use super::command::{ZERO_SHA, environment};
-use super::push::{RefCommand, commands, with_reasons};
+use super::command::environment;
 use crate::actor::Actor;
 use crate::call::Call;
 use crate::reply::Reply;
 use crate::role::{Access, Role};
 use crate::server::Shared;
-use crate::state::{Repo, State};
+use crate::state::State;
 
 /// Bytes read at once from git.
 const CHUNK_BYTES: usize = 64 * 1024;
@@ -54,10 +52,10 @@ fn text(status: StatusCode, message: &str) -> Response {
 }
 
 /// A repository that may be used, and by whom.
-struct Admitted {
-    repo: u64,
-    actor: Actor,
-    path: std::path::PathBuf,
+pub(super) struct Admitted {
+    pub(super) repo: u64,
+    pub(super) actor: Actor,
+    pub(super) path: std::path::PathBuf,
 }
 
 impl Target {
@@ -68,12 +66,10 @@ impl Target {
 
     /// Lets in who may read, or push.
     /// git sends no credentials until it is challenged, so a public repository is read whatever the token.
-    fn admit(&self, state: &mut State, parts: &Parts) -> Result<Admitted, Response> {
+    fn admit(&self, state: &mut State, parts: &Parts) -> Result<Admitted, Box<Response>> {
         let unauthorized = || {
-            text(
-                StatusCode::UNAUTHORIZED,
-                "remote: Invalid username or token. Password authentication is not supported for Git operations.",
-            )
+            let message = "remote: Invalid username or token. Password authentication is not supported for Git operations.";
+            Box::new(text(StatusCode::UNAUTHORIZED, message))
         };
         let pushes = self.pushes(parts.uri.query().unwrap_or_default());
         let former = format!("{}/{}", self.owner, self.name).to_lowercase();
@@ -88,7 +84,7 @@ impl Target {
         if actor == Actor::Anonymous && (pushes || !public) {
             return Err(unauthorized());
         }
-        let missing = || text(StatusCode::NOT_FOUND, "remote: Repository not found.");
+        let missing = || Box::new(text(StatusCode::NOT_FOUND, "remote: Repository not found."));
         let repo = found.ok_or_else(missing)?;
         let who = state.caller_name(&actor);
         let request = crate::call::Request::internal(http::Method::GET, "/", serde_json::Value::Null);
@@ -108,7 +104,7 @@ impl Target {
             Err(_) => {
                 let message =
                     format!("remote: Permission to {}/{}.git denied to {who}.", self.owner, self.name);
-                Err(text(StatusCode::FORBIDDEN, &message))
+                Err(Box::new(text(StatusCode::FORBIDDEN, &message)))
             }
         }
     }
@@ -131,9 +127,12 @@ pub(crate) async fn serve(
         (admitted, who)
     });
     let response = match admitted {
-        Err(refusal) => refusal,
+        Err(refusal) => *refusal,
         Ok(admitted) if target.service == "git-receive-pack" => {
-            push(shared, parts, &target, admitted, body).await
+            match super::receive::push(shared, parts, admitted, body).await {
+                Ok(response) => response,
+                Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
+            }
         }
         Ok(admitted) => match backend(&admitted.path, parts, &target.service, &[], body).await {
             Ok((head, stdout, child)) => head.streamed(stdout, child),
@@ -145,13 +144,13 @@ pub(crate) async fn serve(
 }
 
 /// The head of a CGI answer.
-struct Head {
+pub(super) struct Head {
     status: StatusCode,
     headers: Vec<(String, String)>,
 }
 
 impl Head {
-    fn with_body(self, body: AxumBody) -> Response {
+    pub(super) fn with_body(self, body: AxumBody) -> Response {
         let mut builder = Response::builder().status(self.status);
         for (name, value) in self.headers {
             builder = builder.header(name, value);
@@ -184,7 +183,7 @@ fn http_backend() -> Command {
 }
 
 /// Starts `git http-backend` on a request and reads the head of its answer.
-async fn backend(
+pub(super) async fn backend(
     repository: &Path,
     parts: &Parts,
     service: &str,
@@ -238,123 +237,4 @@ async fn backend(
             }
         }
     }
-}
-
-impl State {
-    /// Why branch protection and rules refuse these updates: lines of ref, code and message for the hook.
-    fn push_refusals(&self, repo: &Repo, actor: &Actor, commands: &[RefCommand]) -> String {
-        let admin = matches!(actor, Actor::Person(account) if self.role(*account, repo) == Role::Admin);
-        let mut lines = String::new();
-        for command in commands {
-            let ruled = repo.push_rules.iter().find(|(name, _, _)| *name == command.name);
-            let branch = command.name.strip_prefix("refs/heads/").unwrap_or_default();
-            let protected = repo.protections.get(branch).filter(|_| !admin).and_then(|rules| {
-                let green = |name: &String| {
-                    let run = repo
-                        .check_runs
-                        .values()
-                        .rfind(|run| run.head_sha == command.new && run.name == *name);
-                    let status = repo
-                        .statuses
-                        .values()
-                        .rfind(|status| status.sha == command.new && status.context == *name);
-                    run.is_some_and(crate::state::CheckRun::passes)
-                        || status.is_some_and(|status| status.state == "success")
-                };
-                if rules.require_pull_request {
-                    return Some("Changes must be made through a pull request.".to_owned());
-                }
-                let missing = rules.required_checks.iter().find(|name| !green(name))?;
-                Some(format!("Required status check \"{missing}\" is expected."))
-            });
-            let refusal = ruled.map(|(_, code, message)| (code.clone(), message.clone()));
-            let refusal = refusal.or_else(|| protected.map(|message| ("GH006".to_owned(), message)));
-            if let Some((code, message)) = refusal.filter(|_| command.new != ZERO_SHA || ruled.is_some()) {
-                lines.push_str(&format!("{}\t{code}\t{message}\n", command.name));
-            }
-        }
-        lines
-    }
-}
-
-async fn push(
-    shared: &Arc<Shared>,
-    parts: &Parts,
-    target: &Target,
-    admitted: Admitted,
-    body: Bytes,
-) -> Response {
-    let failed = |error: &dyn std::fmt::Display| text(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string());
-    let _one_at_a_time = shared.push.lock().await;
-    let commands = commands(&body);
-    let rules = shared.with(|state| {
-        let repo = state.repo(admitted.repo).ok()?;
-        let protected: Vec<String> =
-            repo.protections.keys().map(|branch| format!("refs/heads/{branch}")).collect();
-        Some((
-            state.push_refusals(repo, &admitted.actor, &commands),
-            protected.join(" "),
-            repo.signatures_required,
-        ))
-    });
-    let Some((refusals, protected, signatures)) = rules else {
-        return text(StatusCode::NOT_FOUND, "remote: Repository not found.");
-    };
-    let folder = match tempfile::tempdir() {
-        Ok(folder) => folder,
-        Err(error) => return failed(&error),
-    };
-    let (rules, verdicts) = (folder.path().join("rules"), folder.path().join("verdicts"));
-    if let Err(error) = tokio::fs::write(&rules, refusals).await {
-        return failed(&error);
-    }
-    let workflows = match &admitted.actor {
-        Actor::Installation(actor) => actor.permissions.get("workflows") == Some(&Access::Write),
-        Actor::Person(_) | Actor::App(_) | Actor::Anonymous => true,
-    };
-    let environment = [
-        ("SIM_RULES", rules.display().to_string()),
-        ("SIM_VERDICTS", verdicts.display().to_string()),
-        ("SIM_PROTECTED", protected),
-        ("SIM_WORKFLOWS", (if workflows { "allowed" } else { "refused" }).to_owned()),
-        ("SIM_SIGNATURES", (if signatures { "required" } else { "optional" }).to_owned()),
-    ];
-    let mut output = Vec::new();
-    let head = match backend(&admitted.path, parts, &target.service, &environment, body).await {
-        Ok((head, mut stdout, mut child)) => {
-            let read = stdout.read_to_end(&mut output).await;
-            if let Err(error) = read.and(child.wait().await.map(|_| 0)) {
-                return failed(&error);
-            }
-            head
-        }
-        Err(error) => return failed(&error),
-    };
-    let reasons = tokio::fs::read_to_string(&verdicts).await.unwrap_or_default();
-    let reasons: BTreeMap<String, String> = reasons
-        .lines()
-        .filter_map(|line| line.split_once('\t'))
-        .map(|(name, reason)| (name.to_owned(), reason.to_owned()))
-        .collect();
-    let sender = admitted.actor.account().unwrap_or_default();
-    let noticed = shared.blocking(move |state| {
-        let before = state.repo(admitted.repo).map(|repo| repo.refs.clone()).unwrap_or_default();
-        let result = state.notice_refs(admitted.repo, sender);
-        let after = state.repo(admitted.repo).map(|repo| repo.refs.clone()).unwrap_or_default();
-        for (name, sha) in after.iter().filter(|(name, sha)| before.get(*name) != Some(*sha)) {
-            state.wrote(
-                sender,
-                &format!("push:{}:{name}", admitted.repo),
-                &format!("push of {sha} to {name}"),
-            );
-        }
-        result
-    });
-    match noticed.await {
-        Some(Ok(())) => {}
-        Some(Err(reply)) => return failed(&reply.json()),
-        None => return failed(&"the push could not be noticed"),
-    }
-    let output = if reasons.is_empty() { output } else { with_reasons(&output, &reasons) };
-    head.with_body(AxumBody::from(output))
 }

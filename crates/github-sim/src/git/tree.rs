@@ -29,7 +29,7 @@ impl Git {
     pub(crate) fn entry(&self, commit: &str, path: &str) -> Result<Option<TreeEntry>, GitError> {
         let output =
             self.run_with(&["--literal-pathspecs", "ls-tree", "-z", "-l", commit, "--", path], &[], &[])?;
-        Ok(String::from_utf8_lossy(&output).split('\0').filter_map(parse).next())
+        Ok(String::from_utf8_lossy(&output).split('\0').find_map(parse))
     }
 
     /// What the folder `path` holds; the root is the empty path.

@@ -149,7 +149,7 @@ fn tokens(source: &str) -> Result<Vec<Token>, Problem> {
                 tokens.push(Token::Spread);
             }
             '{' | '}' | '(' | ')' | '[' | ']' | ':' | '=' | '!' | '$' | '@' | '|' => {
-                tokens.push(Token::Mark(next))
+                tokens.push(Token::Mark(next));
             }
             start if start == '_' || start.is_ascii_alphabetic() => {
                 let mut name = String::from(start);
@@ -191,7 +191,7 @@ pub(crate) fn parse(source: &str) -> Result<Document, Problem> {
                 selections: parser.selections()?,
             }),
             Token::Name(word) if word == "query" || word == "mutation" => {
-                operations.push(parser.operation()?)
+                operations.push(parser.operation()?);
             }
             Token::Name(word) if word == "fragment" => {
                 parser.tokens.next();

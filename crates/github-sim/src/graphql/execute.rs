@@ -88,12 +88,11 @@ impl Walk<'_> {
         selections: &[Selection],
         path: &mut Vec<String>,
     ) -> Value {
-        let found = match node {
-            Node::Mutation if name != "__typename" => {
-                mutations::run(call, name, arguments.get("input").unwrap_or(&Value::Null))
-                    .map(|payload| payload.map(Field::One))
-            }
-            _ => field(call.state, node, name, arguments),
+        let found = if *node == Node::Mutation && name != "__typename" {
+            mutations::run(call, name, arguments.get("input").unwrap_or(&Value::Null))
+                .map(|payload| payload.map(Field::One))
+        } else {
+            field(call.state, node, name, arguments)
         };
         let found = found.and_then(|found| {
             let kind = node.kind();

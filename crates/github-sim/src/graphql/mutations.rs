@@ -87,7 +87,7 @@ fn resolve(call: &mut Call, input: &Value, resolved: bool) -> Result<Node, Probl
         let pull = call.state.pull_json(found, found.issue(number)?, found.pull(number)?);
         let payload =
             json!({"thread": {"node_id": format!("PRRT_{id}"), "comments": comments}, "pull_request": pull});
-        call.state.emit(Happening {
+        call.state.emit(&Happening {
             event: "pull_request_review_thread",
             action: Some(if resolved { "resolved" } else { "unresolved" }),
             repository: Some(repo),
@@ -113,20 +113,18 @@ fn minimize(call: &mut Call, input: &Value) -> Result<Node, Problem> {
         ));
     }
     let reason = reason.to_lowercase().replace('_', "-");
-    match node {
-        Node::IssueComment { repo, id } => {
-            call.need(repo, &["issues", "pull_requests"], Access::Write, Role::Write)?;
-            if let Some(comment) = call.state.repo_mut(repo)?.comments.get_mut(&id) {
-                comment.minimized = Some(reason);
-            }
+    if let Node::IssueComment { repo, id } = node {
+        call.need(repo, &["issues", "pull_requests"], Access::Write, Role::Write)?;
+        if let Some(comment) = call.state.repo_mut(repo)?.comments.get_mut(&id) {
+            comment.minimized = Some(reason);
         }
-        Node::ReviewComment { repo, id } => {
-            need(call, repo, Role::Write)?;
-            if let Some(comment) = call.state.repo_mut(repo)?.review_comments.get_mut(&id) {
-                comment.minimized = Some(reason);
-            }
+    } else if let Node::ReviewComment { repo, id } = node {
+        need(call, repo, Role::Write)?;
+        if let Some(comment) = call.state.repo_mut(repo)?.review_comments.get_mut(&id) {
+            comment.minimized = Some(reason);
         }
-        other => return Err(wrong_kind(&other)),
+    } else {
+        return Err(wrong_kind(&node));
     }
     Ok(node)
 }

@@ -174,10 +174,12 @@ fn connection(nodes: Vec<Node>, arguments: &Value) -> Result<Field, Problem> {
     Ok(Field::One(Node::Connection { nodes, total, start }))
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "it ends functions that can fail")]
 fn leaf(value: impl Into<Value>) -> Result<Option<Field>, Problem> {
     Ok(Some(Field::Leaf(value.into())))
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "it ends functions that can fail")]
 fn one(node: Option<Node>) -> Result<Option<Field>, Problem> {
     Ok(Some(node.map_or(Field::Absent, Field::One)))
 }
@@ -412,9 +414,8 @@ fn thread(
     let root = thread_comments(found, id).next();
     match name {
         "id" => leaf(format!("PRRT_{id}")),
-        "isResolved" => leaf(thread.resolved_by.is_some()),
+        "isResolved" | "isCollapsed" => leaf(thread.resolved_by.is_some()),
         "isOutdated" => leaf(root.is_some_and(|root| root.line.is_none() && !root.whole_file)),
-        "isCollapsed" => leaf(thread.resolved_by.is_some()),
         "path" => leaf(root.map(|root| root.path.clone())),
         "line" => leaf(root.and_then(|root| root.line)),
         "originalLine" => leaf(root.and_then(|root| root.original_line)),

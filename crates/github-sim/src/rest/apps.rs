@@ -102,7 +102,7 @@ fn mint(call: &mut Call, id: &str) -> Outcome {
     }
     let (granted, selected) = (actor.permissions.clone(), actor.repositories.is_some());
     let (token, expires_ms) = call.state.mint_installation_token(actor);
-    Ok(Reply::created(call.state.token_json(&token, expires_ms, &granted, selected)))
+    Ok(Reply::created(crate::view::account::token_json(&token, expires_ms, &granted, selected)))
 }
 
 fn repositories(call: &Call) -> Outcome {

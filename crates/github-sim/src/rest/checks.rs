@@ -270,7 +270,7 @@ pub(crate) fn tell(
     }
     let mut payload = json!({"check_run": json});
     crate::view::account::extend(&mut payload, extra.clone());
-    state.emit(Happening {
+    state.emit(&Happening {
         event: "check_run",
         action: Some(action),
         repository: Some(repo),

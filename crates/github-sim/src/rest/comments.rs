@@ -100,7 +100,7 @@ fn tell(
     let issue = call.state.issue_json(found, found.issue(comment.number)?);
     let mut payload = json!({"issue": issue, "comment": call.state.comment_json(found, comment)});
     crate::view::account::extend(&mut payload, extra.clone());
-    call.state.emit(Happening {
+    call.state.emit(&Happening {
         event: "issue_comment",
         action: Some(action),
         repository: Some(repo),

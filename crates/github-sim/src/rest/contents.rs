@@ -34,9 +34,8 @@ fn get(call: &Call, repo: u64, path: &str) -> Outcome {
     match entry {
         Some(entry) if entry.kind == "blob" => file(call, found, &entry, name),
         Some(entry) if entry.kind == "tree" => folder(call, found, &entry.path, &sha, name),
-        Some(_) => Err(Reply::not_found()),
         None if path.is_empty() => folder(call, found, "", &sha, name),
-        None => Err(Reply::not_found()),
+        Some(_) | None => Err(Reply::not_found()),
     }
 }
 

@@ -10,8 +10,7 @@ use crate::state::Repo;
 
 pub(crate) fn route(call: &mut Call, repo: u64, path: &[&str]) -> Route {
     Some(match (call.request.method.as_str(), path) {
-        ("GET", ["git", "ref", name @ ..]) => get(call, repo, &name.join("/")),
-        ("GET", ["git", "refs", name @ ..]) => get(call, repo, &name.join("/")),
+        ("GET", ["git", "ref" | "refs", name @ ..]) => get(call, repo, &name.join("/")),
         ("GET", ["git", "matching-refs", name @ ..]) => matching(call, repo, &name.join("/")),
         ("POST", ["git", "refs"]) => create(call, repo),
         ("PATCH", ["git", "refs", name @ ..]) => update(call, repo, &name.join("/")),

@@ -131,7 +131,7 @@ fn create(call: &mut Call, repo: u64) -> Outcome {
     let number = call.state.new_issue(repo, id, author, title, body)?;
     // GitHub drops labels silently that the author may not set.
     let may_label = match &call.actor {
-        Actor::Person(account) => call.state.role(*account, call.state.repo(repo)?) >= Role::Triage,
+        Actor::Person(account) => call.state.repo(repo)?.role(*account) >= Role::Triage,
         Actor::Installation(_) | Actor::App(_) | Actor::Anonymous => true,
     };
     let names = if may_label {
@@ -167,7 +167,7 @@ fn update(call: &mut Call, repo: u64, number: u64) -> Outcome {
         labels::set(call, repo, number, &labels::names(labels), sender)?;
     }
     if let Some(state) = call.request.text("state") {
-        let reason = call.request.text("state_reason").map(str::to_owned);
+        let reason = call.request.text("state_reason");
         set_state(call, repo, number, state, reason, sender)?;
     }
     shown(call, repo, number).map(Reply::ok)
@@ -204,7 +204,7 @@ pub(crate) fn set_state(
     repo: u64,
     number: u64,
     state: &str,
-    reason: Option<String>,
+    reason: Option<&str>,
     sender: u64,
 ) -> Result<(), Reply> {
     let open = match state {
@@ -219,9 +219,7 @@ pub(crate) fn set_state(
     match (issue.pull.is_some(), open) {
         (true, false) => call.state.close_pull(repo, number, sender),
         (true, true) => call.state.reopen_pull(repo, number, sender),
-        (false, false) => {
-            call.state.close_issue(repo, number, reason.as_deref().unwrap_or("completed"), sender)
-        }
+        (false, false) => call.state.close_issue(repo, number, reason.unwrap_or("completed"), sender),
         (false, true) => call.state.reopen_issue(repo, number, sender),
     }
 }

@@ -46,7 +46,7 @@ fn merge(call: &mut Call, repo: u64, number: u64) -> Outcome {
     if pull.draft {
         return Err(Reply::refuse(405, "Pull Request is still a draft"));
     }
-    if let Some(reason) = call.state.merge_obstacle(found, pull) {
+    if let Some(reason) = found.merge_obstacle(pull) {
         return Err(Reply::refuse(405, &reason));
     }
     let base_ref = format!("refs/heads/{}", pull.base_branch);

@@ -237,7 +237,7 @@ fn request_review(call: &mut Call, repo: u64, number: u64, add: bool) -> Outcome
     for login in asked.iter().filter_map(Value::as_str) {
         let found = call.state.repo(repo)?;
         let account = call.state.account_named(login).map(|account| account.id);
-        let account = account.filter(|account| call.state.role(*account, found) >= Role::Read).ok_or_else(|| {
+        let account = account.filter(|account| found.role(*account) >= Role::Read).ok_or_else(|| {
             Reply::refuse(422, "Reviews may only be requested from collaborators. One or more of the users or teams you specified is not a collaborator.")
         })?;
         if add && found.issue(number)?.author == account {

@@ -58,7 +58,7 @@ pub(crate) fn find(call: &Call, owner: &str, name: &str, rest: &[&str]) -> Resul
 fn role(call: &Call, repo: u64) -> Result<Role, Reply> {
     let repo = call.state.repo(repo)?;
     Ok(match &call.actor {
-        Actor::Person(account) => call.state.role(*account, repo),
+        Actor::Person(account) => repo.role(*account),
         Actor::Installation(actor) if actor.permissions.get("contents") == Some(&Access::Write) => {
             Role::Write
         }
@@ -89,7 +89,7 @@ fn permission(call: &Call, repo: u64, login: &str) -> Outcome {
         .account_named(login)
         .ok_or_else(|| Reply::refuse(404, &format!("{login} is not a user")))?;
     let found = call.state.repo(repo)?;
-    let role = call.state.role(account.id, found);
+    let role = found.role(account.id);
     Ok(Reply::ok(json!({
         "permission": role.legacy_name(), "role_name": role.name(), "user": call.state.account_json(account.id),
     })))

@@ -213,7 +213,7 @@ pub(crate) fn tell(
     let number = found.review_comments.get(&id).ok_or_else(Reply::not_found)?.number;
     let pull = call.state.pull_json(found, found.issue(number)?, found.pull(number)?);
     let payload = json!({"comment": shown(call, repo, id)?, "pull_request": pull});
-    call.state.emit(Happening {
+    call.state.emit(&Happening {
         event: "pull_request_review_comment",
         action: Some(action),
         repository: Some(repo),

@@ -187,7 +187,7 @@ fn tell(
         object.insert("state".to_owned(), state.into());
     }
     let pull = call.state.pull_json(found, found.issue(number)?, found.pull(number)?);
-    call.state.emit(Happening {
+    call.state.emit(&Happening {
         event: "pull_request_review",
         action: Some(action),
         repository: Some(repo),
@@ -201,10 +201,8 @@ fn tell(
 fn own_review(call: &Call, repo: u64, number: u64, id: u64) -> Result<u64, Reply> {
     call.need(repo, &["pull_requests"], Access::Write, Role::Read)?;
     let account = call.account()?;
-    match find(call, repo, number, id)?.author == account {
-        true => Ok(account),
-        false => Err(Reply::not_accessible()),
-    }
+    let own = find(call, repo, number, id)?.author == account;
+    if own { Ok(account) } else { Err(Reply::not_accessible()) }
 }
 
 fn edit(call: &mut Call, repo: u64, number: u64, id: u64) -> Outcome {

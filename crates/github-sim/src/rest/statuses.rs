@@ -68,7 +68,7 @@ fn tell(call: &mut Call, repo: u64, status: &Status) -> Result<(), Reply> {
         "commit": call.state.commit_json(found, &found.git.commit(&status.sha)?), "branches": branches,
         "created_at": iso(status.created_ms), "updated_at": iso(status.created_ms),
     });
-    call.state.emit(Happening {
+    call.state.emit(&Happening {
         event: "status",
         action: None,
         repository: Some(repo),

@@ -55,7 +55,7 @@ impl State {
         let suite = found.check_suites.get(&id).ok_or_else(Reply::not_found)?;
         let payload = json!({"check_suite": self.check_suite_json(found, suite)});
         let only_app = (action != "completed").then_some(suite.app);
-        self.emit(Happening {
+        self.emit(&Happening {
             event: "check_suite",
             action: Some(action),
             repository: Some(repo),

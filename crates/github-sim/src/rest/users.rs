@@ -37,5 +37,5 @@ fn rate_limit(call: &Call) -> Reply {
         "limit": standing.limit, "remaining": standing.remaining, "used": standing.used,
         "reset": standing.reset_s, "resource": "core",
     });
-    Reply::ok(json!({"resources": {"core": core, "graphql": core}, "rate": core}))
+    Reply::ok(json!({"resources": {"core": core, "search": core, "graphql": core}, "rate": core}))
 }

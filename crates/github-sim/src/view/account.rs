@@ -59,20 +59,6 @@ impl State {
         profile
     }
 
-    /// `OWNER`, `MEMBER`, `COLLABORATOR`, `CONTRIBUTOR` or `NONE`.
-    pub(crate) fn association(&self, account: u64, repo: &Repo) -> &'static str {
-        if repo.owner == account {
-            return "OWNER";
-        }
-        if repo.collaborators.contains_key(&account) {
-            return "COLLABORATOR";
-        }
-        let merged = |issue: &crate::state::Issue| {
-            issue.author == account && issue.pull.as_ref().is_some_and(|pull| pull.merged_ms.is_some())
-        };
-        if repo.issues.values().any(merged) { "CONTRIBUTOR" } else { "NONE" }
-    }
-
     /// An app.
     pub(crate) fn app_json(&self, app: &App) -> Value {
         let events: Vec<&String> = app.events.iter().flatten().collect();
@@ -107,20 +93,30 @@ impl State {
             "repository_selection": chosen, "suspended_by": null, "suspended_at": null,
         })
     }
+}
 
-    /// The answer to a token request.
-    pub(crate) fn token_json(
-        &self,
-        token: &str,
-        expires_ms: u64,
-        granted: &Permissions,
-        chosen: bool,
-    ) -> Value {
-        json!({
-            "token": token, "expires_at": iso(expires_ms), "permissions": permissions(granted),
-            "repository_selection": if chosen { "selected" } else { "all" },
-        })
+impl Repo {
+    /// `OWNER`, `MEMBER`, `COLLABORATOR`, `CONTRIBUTOR` or `NONE`.
+    pub(crate) fn association(&self, account: u64) -> &'static str {
+        if self.owner == account {
+            return "OWNER";
+        }
+        if self.collaborators.contains_key(&account) {
+            return "COLLABORATOR";
+        }
+        let merged = |issue: &crate::state::Issue| {
+            issue.author == account && issue.pull.as_ref().is_some_and(|pull| pull.merged_ms.is_some())
+        };
+        if self.issues.values().any(merged) { "CONTRIBUTOR" } else { "NONE" }
     }
+}
+
+/// The answer to a token request.
+pub(crate) fn token_json(token: &str, expires_ms: u64, granted: &Permissions, chosen: bool) -> Value {
+    json!({
+        "token": token, "expires_at": iso(expires_ms), "permissions": permissions(granted),
+        "repository_selection": if chosen { "selected" } else { "all" },
+    })
 }
 
 /// Adds the members of `more` to the object `value`.

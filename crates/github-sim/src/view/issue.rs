@@ -17,19 +17,6 @@ impl State {
             .collect()
     }
 
-    /// How often each reaction was given.
-    pub(crate) fn reactions_json(&self, repo: &Repo, target: ReactionTarget, url: &str) -> Value {
-        let given = || repo.reactions.values().filter(|reaction| reaction.target == target);
-        let mut counts = Map::new();
-        counts.insert("url".to_owned(), format!("{url}/reactions").into());
-        counts.insert("total_count".to_owned(), given().count().into());
-        for content in ["+1", "-1", "laugh", "hooray", "confused", "heart", "rocket", "eyes"] {
-            let count = given().filter(|reaction| reaction.content == content).count();
-            counts.insert(content.to_owned(), count.into());
-        }
-        Value::Object(counts)
-    }
-
     /// An issue; a pull request in its shape as an issue.
     pub(crate) fn issue_json(&self, repo: &Repo, issue: &Issue) -> Value {
         let repository = self.repo_url(repo);
@@ -44,12 +31,12 @@ impl State {
             "state": if issue.open { "open" } else { "closed" }, "state_reason": issue.state_reason,
             "title": issue.title, "body": issue.body, "user": self.account_json(issue.author),
             "labels": self.labels_json(repo, issue), "assignee": accounts.first(), "assignees": accounts,
-            "author_association": self.association(issue.author, repo), "milestone": null, "locked": false,
+            "author_association": repo.association(issue.author), "milestone": null, "locked": false,
             "active_lock_reason": null, "comments": comments,
             "created_at": iso(issue.created_ms), "updated_at": iso(issue.updated_ms),
             "closed_at": issue.closed_ms.map(iso),
             "closed_by": issue.closed_by.map(|id| self.account_json(id)),
-            "reactions": self.reactions_json(repo, ReactionTarget::Issue(issue.number), &url),
+            "reactions": repo.reactions_json(ReactionTarget::Issue(issue.number), &url),
             "timeline_url": format!("{url}/timeline"), "performed_via_github_app": null,
         });
         if let Some(pull) = &issue.pull {
@@ -81,9 +68,9 @@ impl State {
             "id": comment.id, "node_id": format!("IC_{}", comment.id), "url": url, "html_url": html,
             "issue_url": format!("{repository}/issues/{}", comment.number),
             "user": self.account_json(comment.author), "body": comment.body,
-            "author_association": self.association(comment.author, repo),
+            "author_association": repo.association(comment.author),
             "created_at": iso(comment.created_ms), "updated_at": iso(comment.updated_ms),
-            "reactions": self.reactions_json(repo, ReactionTarget::IssueComment(comment.id), &url),
+            "reactions": repo.reactions_json(ReactionTarget::IssueComment(comment.id), &url),
             "performed_via_github_app": self.app_of_bot(comment.author).map(|app| self.app_json(app)),
         })
     }
@@ -95,5 +82,20 @@ impl State {
             "user": self.account_json(reaction.author), "content": reaction.content,
             "created_at": iso(reaction.created_ms),
         })
+    }
+}
+
+impl Repo {
+    /// How often each reaction was given.
+    pub(crate) fn reactions_json(&self, target: ReactionTarget, url: &str) -> Value {
+        let given = || self.reactions.values().filter(|reaction| reaction.target == target);
+        let mut counts = Map::new();
+        counts.insert("url".to_owned(), format!("{url}/reactions").into());
+        counts.insert("total_count".to_owned(), given().count().into());
+        for content in ["+1", "-1", "laugh", "hooray", "confused", "heart", "rocket", "eyes"] {
+            let count = given().filter(|reaction| reaction.content == content).count();
+            counts.insert(content.to_owned(), count.into());
+        }
+        Value::Object(counts)
     }
 }

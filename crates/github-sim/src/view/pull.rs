@@ -51,7 +51,7 @@ impl State {
             "created_at": iso(issue.created_ms), "updated_at": iso(issue.updated_ms),
             "closed_at": issue.closed_ms.map(iso), "merged_at": pull.merged_ms.map(iso),
             "merge_commit_sha": pull.merge_sha.clone().or(test_merge), "draft": pull.draft, "auto_merge": null,
-            "author_association": self.association(issue.author, repo),
+            "author_association": repo.association(issue.author),
             "head": self.branch_json(pull.head_repo, &pull.head_branch, &pull.head_sha),
             "base": self.branch_json(repo.id, &pull.base_branch, &pull.base_sha),
             "_links": {
@@ -75,7 +75,7 @@ impl State {
             (_, false) | (Mergeable::Unknown, true) => (None, "unknown"),
             (Mergeable::Conflicting, true) => (Some(false), "dirty"),
             (Mergeable::Clean { .. }, true) if pull.draft => (Some(true), "draft"),
-            (Mergeable::Clean { .. }, true) => match self.merge_obstacle(repo, pull) {
+            (Mergeable::Clean { .. }, true) => match repo.merge_obstacle(pull) {
                 Some(_) => (Some(true), "blocked"),
                 None => (Some(true), "clean"),
             },

@@ -15,7 +15,7 @@ impl State {
         let mut json = json!({
             "id": review.id, "node_id": format!("PRR_{}", review.id), "user": self.account_json(review.author),
             "body": review.body, "state": review.state, "html_url": html, "pull_request_url": pull,
-            "author_association": self.association(review.author, repo), "commit_id": review.commit_sha,
+            "author_association": repo.association(review.author), "commit_id": review.commit_sha,
             "_links": {"html": {"href": html}, "pull_request": {"href": pull}},
         });
         if let Some(at) = review.submitted_ms {
@@ -37,9 +37,9 @@ impl State {
             "user": self.account_json(comment.author), "body": comment.body,
             "created_at": iso(comment.created_ms), "updated_at": iso(comment.updated_ms),
             "html_url": html, "pull_request_url": pull,
-            "author_association": self.association(comment.author, repo),
+            "author_association": repo.association(comment.author),
             "_links": {"self": {"href": url}, "html": {"href": html}, "pull_request": {"href": pull}},
-            "reactions": self.reactions_json(repo, ReactionTarget::ReviewComment(comment.id), &url),
+            "reactions": repo.reactions_json(ReactionTarget::ReviewComment(comment.id), &url),
             "start_line": comment.start_line, "original_start_line": comment.original_start_line,
             "start_side": comment.start_side.map(crate::git::diff::Side::name), "line": comment.line,
             "original_line": comment.original_line, "side": comment.side.name(),
