@@ -335,13 +335,30 @@ fn a_merged_pull_request_does_not_lose_its_evidence() {
     let Phase::AwaitingHuman(last) = merged.phase else { panic!("not ready") };
     merged.phase = Phase::Merged { by: person(), head: head(), last: Some(last) };
     let body = pull_request_body(&merged, &facts());
-    for row in ["| `pairbot / size` | passed: fine |", "| `pairbot / review` | passed |"] {
+    for row in ["| `size` | passed: fine |", "| `review` | passed |"] {
         assert!(body.contains(row), "{row} in {body}");
     }
     merged.phase = Phase::Merged { by: person(), head: head(), last: None };
     let body = pull_request_body(&merged, &facts());
     assert!(!body.contains("Nothing has been checked"), "{body}");
     assert!(body.contains(&format!("on `{}`, the commit that was merged", head())), "{body}");
+}
+
+#[test]
+fn what_a_failed_gate_said_is_quoted() {
+    let mut run = validating();
+    if let Phase::Validating(validation) = &mut run.phase {
+        let report = GateReport {
+            verdict: Verdict::Unknown,
+            title: "This gate could not be examined".to_owned(),
+            summary: String::new(),
+            detail: "fatal: @octocat\n/stop".to_owned(),
+            annotations: Vec::new(),
+        };
+        validation.gates.insert("tests".parse().unwrap(), GateProgress::Reported(report));
+    }
+    let summary = check(&run, &"tests".parse().unwrap(), &head(), &facts()).summary;
+    assert!(summary.starts_with("```text\nfatal: @octocat\n /stop\n```\n"), "{summary}");
 }
 
 #[test]
