@@ -276,7 +276,7 @@ impl World {
     fn withheld(&self, dice: u8) -> Signal {
         let read = self.run.reviews.last().map(|record| (record.reviewer.clone(), record.head.clone()));
         let (reviewer, read) = read.unwrap_or_else(|| ("correctness".parse().unwrap(), head(dice % 6)));
-        let actual = (dice % 4 > 0).then(|| head(self.commits.wrapping_add(dice % 3)));
+        let actual = (!dice.is_multiple_of(4)).then(|| head(self.commits.wrapping_add(dice % 3)));
         Signal::ReviewWithheld { reviewer, head: read, actual }
     }
 

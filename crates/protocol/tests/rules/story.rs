@@ -364,10 +364,7 @@ impl Story {
     }
 
     pub(crate) fn halt(&self) -> Option<Halt> {
-        match &self.run.phase {
-            Phase::Halted { reason, .. } => Some(*reason),
-            _ => None,
-        }
+        if let Phase::Halted { reason, .. } = &self.run.phase { Some(*reason) } else { None }
     }
 
     pub(crate) fn finding(&self, id: &str) -> &Finding {
@@ -384,9 +381,10 @@ impl Story {
     }
 
     pub(crate) fn last_problems(&self) -> Vec<Problem> {
-        match self.last_answer() {
-            RequestState::Refused { answer: Some(AnswerText::Problems { reasons }) } => reasons,
-            _ => Vec::new(),
+        if let RequestState::Refused { answer: Some(AnswerText::Problems { reasons }) } = self.last_answer() {
+            reasons
+        } else {
+            Vec::new()
         }
     }
 }
