@@ -1,9 +1,21 @@
 //! Pairbot, the library behind the one binary.
 
+pub mod adapters;
+pub mod agents;
 pub mod bus;
+pub mod cli;
 pub mod config;
+pub mod engine;
+pub mod gates;
+pub mod gateway;
+pub mod git;
+pub mod github;
 pub mod http;
+pub mod policy;
 pub mod ports;
+pub mod server;
 pub mod store;
 pub mod telemetry;
+pub mod text;
 pub mod wire;
+pub mod workers;

@@ -114,7 +114,7 @@ impl Server {
         let state = HttpState {
             inbox: door,
             secret: secret.clone(),
-            own: Arc::new(OwnApp::new(1_234_567)),
+            own: Arc::new(OwnApp::new(1_234_567, crate::github::OwnAccount::default())),
             clock: clock.clone(),
             engine: Some(engine.clone()),
         };

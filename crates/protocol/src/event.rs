@@ -95,10 +95,10 @@ pub enum Event {
         /// What.
         spend: Spend,
     },
-    /// A person pushed to the branch.
+    /// Someone else pushed to the branch.
     HeadTaken {
-        /// Who.
-        by: Actor,
+        /// Who; none where GitHub only showed the new head.
+        by: Option<Actor>,
         /// The new head.
         head: HeadSha,
         /// The base tip it is compared with.

@@ -44,6 +44,8 @@ pub struct Run {
     pub pull_request: Option<PullRequestFacts>,
     /// The round it is in.
     pub round: Round,
+    /// Which attempt at that round the creator is at, or was.
+    pub attempt: u32,
     /// Up to which round it may go without a person.
     pub rounds_allowed: Round,
     /// The most it may spend.
@@ -67,6 +69,8 @@ pub struct Run {
 /// What a creator handed in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HandedIn {
+    /// In which round.
+    pub round: Round,
     /// Title for the pull request.
     pub title: String,
     /// What was done.
@@ -81,11 +85,13 @@ pub enum Phase {
     Queued {
         /// What follows.
         then: AfterInspection,
+        /// What was known of the last head.
+        last: Option<Validation>,
     },
     /// The creator works.
     Creating {
-        /// Which attempt at the round.
-        attempt: u32,
+        /// What was known of the last head.
+        last: Option<Validation>,
     },
     /// A head was pushed and its pull request is being opened.
     Opening {
@@ -105,7 +111,7 @@ pub enum Phase {
         /// In words.
         detail: String,
         /// What was known of the last head.
-        validation: Option<Validation>,
+        last: Option<Validation>,
     },
     /// It never began.
     Refused {
@@ -411,17 +417,16 @@ impl Run {
         }
     }
 
-    /// What is known of the head in question, if one was ever validated.
+    /// What is known of the head that is, or was last, validated.
     pub fn validation(&self) -> Option<&Validation> {
         match &self.phase {
             Phase::Validating(validation) | Phase::AwaitingHuman(validation) => Some(validation),
-            Phase::Halted { validation, .. } => validation.as_ref(),
-            Phase::Queued { .. }
-            | Phase::Creating { .. }
-            | Phase::Opening { .. }
-            | Phase::Refused { .. }
-            | Phase::Merged { .. }
-            | Phase::Closed { .. } => None,
+            Phase::Queued { last, .. } | Phase::Creating { last } | Phase::Halted { last, .. } => {
+                last.as_ref()
+            }
+            Phase::Opening { .. } | Phase::Refused { .. } | Phase::Merged { .. } | Phase::Closed { .. } => {
+                None
+            }
         }
     }
 

@@ -235,6 +235,8 @@ pub enum Signal {
         reviewer: ReviewerName,
         /// The head it read.
         head: HeadSha,
+        /// The head GitHub shows now.
+        actual: Option<HeadSha>,
     },
     /// A task can not be done, now or by trying again.
     TaskFailed {

@@ -3,7 +3,6 @@
 mod body;
 mod bounded;
 mod delivery_headers;
-pub mod external_id;
 pub(super) mod handler;
 mod normalise;
 pub mod own;

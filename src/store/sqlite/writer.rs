@@ -222,7 +222,9 @@ mod tests {
         let (last, mut last_answer) = change_of(Shape::OneStatement, insert(3));
         let mut group = vec![first, failing, last];
         commit_together(&db, &mut group).unwrap();
-        group.into_iter().for_each(|job| job.answer(None));
+        for job in group {
+            job.answer(None);
+        }
         assert!(first_answer.try_recv().unwrap().is_ok());
         assert!(failing_answer.try_recv().unwrap().is_err());
         assert!(last_answer.try_recv().unwrap().is_ok());
@@ -239,7 +241,9 @@ mod tests {
         });
         let mut group = vec![first, ending];
         let failed = commit_together(&db, &mut group).unwrap_err();
-        group.into_iter().for_each(|job| job.answer(Some(&failed)));
+        for job in group {
+            job.answer(Some(&failed));
+        }
         assert!(matches!(first_answer.try_recv().unwrap(), Err(StoreError::Full { .. })));
         assert!(matches!(ending_answer.try_recv().unwrap(), Err(StoreError::Full { .. })));
         assert_eq!(kept(&db), [] as [u32; 0]);
@@ -252,5 +256,20 @@ mod tests {
         drop(answer);
         commit_together(&db, &mut [abandoned]).unwrap();
         assert_eq!(kept(&db), [] as [u32; 0]);
+    }
+    #[tokio::test]
+    async fn a_full_disk_is_named_and_passes_when_there_is_room() {
+        let db = database();
+        let pages: u32 = db.pragma_query_value(None, "page_count", |row| row.get(0)).unwrap();
+        db.pragma_update(None, "max_page_count", pages + 2).unwrap();
+        let writer = Writer::start(db).unwrap();
+        let much = |db: &Connection| {
+            db.execute("INSERT INTO kept VALUES (1)", ())?;
+            db.execute_batch("CREATE TABLE large (a BLOB); INSERT INTO large VALUES (zeroblob(100000))")?;
+            Ok(())
+        };
+        assert!(matches!(writer.write(much).await, Err(StoreError::Full { .. })));
+        writer.write(insert(3)).await.unwrap();
+        assert_eq!(writer.write(|db| Ok(kept(db))).await.unwrap(), [3]);
     }
 }

@@ -3,7 +3,7 @@
 use pairbot_protocol::ids::{GateName, HeadSha, RepositoryId};
 use pairbot_protocol::signal::{CheckButton, Signal, Target};
 
-use crate::http::webhook::external_id::ExternalId;
+use crate::github::ExternalId;
 use crate::http::webhook::own::OwnApp;
 use crate::http::webhook::payload::{Numbered, Payload};
 

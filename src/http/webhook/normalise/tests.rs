@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::http::webhook::delivery_headers::EventName;
-use crate::http::webhook::own::BotAccount;
+use crate::github::{BotAccount, OwnAccount};
 
 const REPOSITORY: RepositoryId = RepositoryId(812_345_678);
 const HEAD: &str = "8f3b1c0d5e7a9f2b4c6d8e0f1a3b5c7d9e2f4a6b";
@@ -41,8 +41,10 @@ examples!(
 );
 
 fn own() -> OwnApp {
-    let own = OwnApp::new(1_234_567);
-    own.learn(BotAccount { id: UserId(199_999_999), login: "pairbot[bot]".parse().unwrap() });
+    let account = OwnAccount::default();
+    let login = "pairbot[bot]".parse().unwrap();
+    account.learn(BotAccount { slug: "pairbot".to_owned(), id: UserId(199_999_999), login });
+    let own = OwnApp::new(1_234_567, account);
     own
 }
 

@@ -1,0 +1,4 @@
+//! `OpenAI` Chat Completions: <https://platform.openai.com/docs/api-reference/chat>.
+
+pub(crate) mod read;
+pub(crate) mod write;

@@ -1,0 +1,133 @@
+//! Reviews and gates of one head begin here; gates report here.
+
+use super::plan::Plan;
+use super::settle;
+use crate::effect::{StoreChange, Work};
+use crate::event::Event;
+use crate::ids::{BaseSha, GateName, HeadSha, ReviewerName, Round};
+use crate::policy::{CiRule, GateKind};
+use crate::run::Phase;
+use crate::signal::{GateReport, Timer, Verdict};
+
+/// Starts reviews and gates of a head (promise P2: whatever was known of another head counts no more).
+pub(super) fn start_validation(plan: &mut Plan, head: &HeadSha, base: &BaseSha) {
+    let Some(policy) = plan.run.policy.clone() else { return };
+    let gates: Vec<GateName> = policy
+        .gates
+        .iter()
+        .filter(|(_, kind)| !matches!(kind, GateKind::Ci { rule: CiRule::Observed, .. }))
+        .map(|(name, _)| name.clone())
+        .collect();
+    let reviewers: Vec<ReviewerName> = policy.reviewers.keys().cloned().collect();
+    plan.record(Event::ValidationStarted {
+        head: head.clone(),
+        base: base.clone(),
+        reviewers: reviewers.clone(),
+        gates: gates.clone(),
+    });
+    for gate in gates {
+        examine(plan, gate, head);
+    }
+    let round = plan.run.round;
+    for reviewer in reviewers {
+        read(plan, reviewer, round, head);
+    }
+}
+
+/// Lets a gate be examined on a head.
+pub(super) fn examine(plan: &mut Plan, gate: GateName, head: &HeadSha) {
+    if let Some(timeout_ms) = ci_timeout_ms(plan, &gate) {
+        let at = plan.now.plus_ms(timeout_ms);
+        plan.change(StoreChange::StartTimer { timer: Timer::CiWait { head: head.clone() }, at });
+    }
+    plan.start(Work::Gate { gate, head: head.clone() });
+}
+
+/// Lets a reviewer read a head.
+pub(super) fn read(plan: &mut Plan, reviewer: ReviewerName, round: Round, head: &HeadSha) {
+    plan.start(Work::Review { reviewer, round, head: head.clone() });
+}
+
+fn ci_timeout_ms(plan: &Plan, gate: &GateName) -> Option<u64> {
+    match plan.run.policy.as_ref()?.gates.get(gate)? {
+        GateKind::Ci { timeout_ms, .. } => Some(*timeout_ms),
+        GateKind::Size { .. } | GateKind::Paths { .. } | GateKind::Command { .. } => None,
+    }
+}
+
+/// Examines gates of the present head again, those named or all.
+pub(super) fn restart_gates(plan: &mut Plan, only: Option<&GateName>) {
+    let Some(validation) = plan.run.validation().cloned() else { return };
+    let gates = validation.gates.keys().filter(|gate| only.is_none_or(|only| only == *gate));
+    for gate in gates.cloned().collect::<Vec<_>>() {
+        plan.record(Event::GateStarted { gate: gate.clone(), head: validation.head.clone() });
+        examine(plan, gate, &validation.head);
+    }
+}
+
+pub(super) fn reported(plan: &mut Plan, gate: &GateName, head: &HeadSha, report: &GateReport) {
+    let counts = match &plan.run.phase {
+        Phase::Validating(validation) | Phase::AwaitingHuman(validation) => {
+            validation.head == *head && validation.gates.contains_key(gate)
+        }
+        Phase::Queued { .. }
+        | Phase::Creating { .. }
+        | Phase::Opening { .. }
+        | Phase::Halted { .. }
+        | Phase::Refused { .. }
+        | Phase::Merged { .. }
+        | Phase::Closed { .. } => false,
+    };
+    if !counts {
+        plan.record(Event::VerdictVoided {
+            of: format!("gate {gate}"),
+            head: head.clone(),
+            spend: crate::signal::Spend::default(),
+        });
+        return;
+    }
+    plan.record(Event::GateRecorded { gate: gate.clone(), head: head.clone(), report: report.clone() });
+    settle::settle(plan);
+}
+
+/// Another app reported on a head: the `ci` gate looks at all of them again. Where the policy only observes, this is
+/// the moment the gate comes into being for this head.
+pub(super) fn foreign_check_changed(plan: &mut Plan, head: &HeadSha) {
+    let Some(gate) = ci_gate(plan) else { return };
+    let (Phase::Validating(validation) | Phase::AwaitingHuman(validation)) = &plan.run.phase else { return };
+    if validation.head != *head {
+        return;
+    }
+    if validation.gates.contains_key(&gate) {
+        plan.start(Work::Gate { gate, head: head.clone() });
+    } else {
+        plan.record(Event::GateStarted { gate: gate.clone(), head: head.clone() });
+        examine(plan, gate, head);
+        settle::settle(plan);
+    }
+}
+
+fn ci_gate(plan: &Plan) -> Option<GateName> {
+    let gates = &plan.run.policy.as_ref()?.gates;
+    gates.iter().find(|(_, kind)| matches!(kind, GateKind::Ci { .. })).map(|(name, _)| name.clone())
+}
+
+/// The `ci` gate has waited as long as it may: what did not report is unknown, which a person must look at.
+pub(super) fn waited_enough(plan: &mut Plan, head: &HeadSha) {
+    let Some(gate) = ci_gate(plan) else { return };
+    let (Phase::Validating(validation) | Phase::AwaitingHuman(validation)) = &plan.run.phase else { return };
+    let waits = validation.head == *head && crate::checks::unsettled_gates(validation).contains(&gate);
+    if !waits || plan.run.paused {
+        return;
+    }
+    let report = GateReport {
+        verdict: Verdict::Unknown,
+        title: "Other checks did not finish in time".to_owned(),
+        summary: "Not every check that this gate waits for has reported on this commit within the time that the policy \
+                  allows. See why they did not run, then press Re-run here."
+            .to_owned(),
+        annotations: Vec::new(),
+    };
+    plan.record(Event::GateRecorded { gate, head: head.clone(), report });
+    settle::settle(plan);
+}

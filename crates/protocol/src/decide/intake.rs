@@ -1,0 +1,99 @@
+//! From the label to the first round: who may ask, and under which rules.
+
+use super::plan::{Decision, Plan};
+use super::{create, gate};
+use crate::apply;
+use crate::effect::{StoreChange, Work};
+use crate::event::Event;
+use crate::ids::{BaseSha, HeadSha, InstallationId, RunId, Timestamp};
+use crate::policy::Policy;
+use crate::run::{AfterInspection, Closing, Halt, Phase, Refusal};
+use crate::signal::{Actor, Inspection, IssueFacts, Permission, PullRequestFacts, Timer};
+
+/// The least permission that may start a run: who may set labels.
+pub(super) const START: Permission = Permission::Triage;
+
+pub(super) fn open(
+    run: RunId,
+    installation: InstallationId,
+    by: &Actor,
+    issue: &IssueFacts,
+    now: Timestamp,
+) -> Decision {
+    let opened = Event::Opened { run, installation, by: by.clone(), issue: issue.clone(), at: now };
+    let mut plan = Plan::beginning(apply::opened(run, installation, by, issue, now), opened, now);
+    let deadline = plan.run.deadline;
+    plan.change(StoreChange::StartTimer { timer: Timer::Deadline, at: deadline });
+    plan.start(Work::Inspect { by: by.clone() });
+    plan.finish()
+}
+
+/// Reads rules and permission again on behalf of `by`, then goes on with `then`.
+pub(super) fn inspect_again(plan: &mut Plan, by: &Actor, then: AfterInspection) {
+    plan.change(StoreChange::CancelWork);
+    plan.record(Event::InspectionStarted { then });
+    let at = plan.now.plus_ms(apply::INTAKE_MS_MAX);
+    set_deadline(plan, at);
+    plan.start(Work::Inspect { by: by.clone() });
+}
+
+pub(super) fn inspected(plan: &mut Plan, inspection: &Inspection) {
+    let Phase::Queued { then, .. } = plan.run.phase else { return };
+    match inspection {
+        Inspection::Gone => {
+            let by = plan.run.labelled_by.clone();
+            plan.record(Event::Closed { closing: Closing::LabelRemoved, by });
+        }
+        Inspection::PolicyInvalid { problems } => {
+            plan.record(Event::Halted { reason: Halt::PolicyInvalid, detail: problems.join("\n") });
+        }
+        Inspection::Fit { permission, .. } if *permission < START => {
+            plan.record(Event::Refused { reason: Refusal::NotPermitted { found: *permission } });
+        }
+        Inspection::Fit { policy, base, branch_head, pull_request, .. } => {
+            adopt(plan, policy, base, branch_head.as_ref(), pull_request.as_ref());
+            let head = plan.run.head.clone().filter(|_| plan.run.pull_request.is_some());
+            match (then, head) {
+                (AfterInspection::Validate, Some(head)) => gate::start_validation(plan, &head, base),
+                (AfterInspection::Create, _) | (AfterInspection::Validate, None) => {
+                    create::start_asked_round(plan);
+                }
+            }
+        }
+    }
+}
+
+fn adopt(
+    plan: &mut Plan,
+    policy: &Policy,
+    base: &BaseSha,
+    branch_head: Option<&HeadSha>,
+    pull_request: Option<&PullRequestFacts>,
+) {
+    plan.record(Event::PolicyAdopted { policy: Box::new(policy.clone()), base: base.clone() });
+    // A raised budget stays raised; a lowered rule does not take back what a person granted.
+    let limit = plan.run.budget.max(policy.run_budget);
+    if limit != plan.run.budget {
+        plan.record(Event::BudgetSet { limit });
+        plan.change(StoreChange::SetBudget { limit });
+    }
+    if plan.run.head.as_ref() != branch_head || (plan.run.pull_request.is_none() && pull_request.is_some()) {
+        plan.record(Event::WorkAdopted {
+            head: branch_head.cloned(),
+            pull_request: pull_request.cloned().or_else(|| plan.run.pull_request.clone()),
+        });
+    }
+    renew_deadline(plan);
+}
+
+/// Gives the run its full time again: a person just spoke, or the rules were just read.
+pub(super) fn renew_deadline(plan: &mut Plan) {
+    let ms = plan.run.policy.as_ref().map_or(apply::INTAKE_MS_MAX, |policy| policy.run_ms_max);
+    let at = plan.now.plus_ms(ms);
+    set_deadline(plan, at);
+}
+
+fn set_deadline(plan: &mut Plan, at: Timestamp) {
+    plan.record(Event::DeadlineSet { at });
+    plan.change(StoreChange::StartTimer { timer: Timer::Deadline, at });
+}

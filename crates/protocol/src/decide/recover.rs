@@ -1,0 +1,64 @@
+//! When work fails for good, and when time runs out.
+
+use super::plan::Plan;
+use super::{gate, human, review, settle};
+use crate::event::Event;
+use crate::run::{Halt, Phase};
+use crate::signal::{Failure, GateReport, Permission, Spend, Timer, Verdict, WorkKind};
+
+pub(super) fn task_failed(plan: &mut Plan, work: &WorkKind, failure: Failure, detail: &str) {
+    match work {
+        WorkKind::Inspect => {
+            if matches!(plan.run.phase, Phase::Queued { .. }) {
+                settle::halt(plan, settle::halt_for(failure), detail);
+            }
+        }
+        // Whose permission cannot be read has none (promise P5).
+        WorkKind::ReadPermission { request } => human::permission_read(plan, *request, Permission::None),
+        WorkKind::Create => {
+            if matches!(plan.run.phase, Phase::Creating { .. }) {
+                settle::halt(plan, settle::halt_for(failure), detail);
+            }
+        }
+        WorkKind::OpenPullRequest => {
+            if matches!(plan.run.phase, Phase::Opening { .. }) {
+                settle::halt(plan, settle::halt_for(failure), detail);
+            }
+        }
+        WorkKind::Review { reviewer, head } => {
+            if review::is_awaited(&plan.run, reviewer, head) {
+                review::failed(plan, reviewer, head, failure, detail, Spend::default());
+            }
+        }
+        WorkKind::Gate { gate: name, head } => {
+            let report = GateReport {
+                verdict: Verdict::Unknown,
+                title: "This gate could not be examined".to_owned(),
+                summary: detail.to_owned(),
+                annotations: Vec::new(),
+            };
+            gate::reported(plan, name, head, &report);
+        }
+        WorkKind::Publish => {
+            plan.record(Event::PublicationFailed { detail: detail.to_owned() });
+            if failure == Failure::Permission && plan.run.is_working() {
+                settle::halt(plan, Halt::PermissionMissing, detail);
+            }
+        }
+    }
+}
+
+pub(super) fn timer_fired(plan: &mut Plan, timer: &Timer) {
+    match timer {
+        Timer::Deadline => {
+            if plan.run.is_working() && plan.now >= plan.run.deadline {
+                settle::halt(
+                    plan,
+                    Halt::TimedOut,
+                    "The run worked as long as the policy allows without a person.",
+                );
+            }
+        }
+        Timer::CiWait { head } => gate::waited_enough(plan, head),
+    }
+}

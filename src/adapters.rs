@@ -1,0 +1,13 @@
+//! The real machine behind [`crate::ports`], and the stand-ins a test or a simulation puts in its place.
+//!
+//! The only place that reads time, draws chance or starts a program.
+
+pub mod clock;
+pub mod entropy;
+pub mod manual_clock;
+pub mod spawn;
+
+pub use clock::SystemClock;
+pub use entropy::{SeededEntropy, SystemEntropy};
+pub use manual_clock::ManualClock;
+pub use spawn::SystemSpawner;

@@ -1,0 +1,169 @@
+//! Load, decide, commit: the one place where signals become decisions.
+//!
+//! The engine takes signals from the inbox in the order they were stored, asks the protocol, and makes the answer
+//! true in one transaction with the settling of the signal. A crash at any point leaves the signal in the inbox or
+//! the decision in the ledger, never neither and never half of it (promise P1).
+
+mod route;
+
+use std::sync::Arc;
+
+use pairbot_protocol::decide::{Decision, decide, open};
+use pairbot_protocol::ids::{RunId, Timestamp};
+use pairbot_protocol::invariants;
+use pairbot_protocol::signal::Signal;
+use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, debug, error, info_span, warn};
+
+use crate::ports::Clock;
+use crate::store::{Commit, InboxId, InboxRow, Store, StoreError};
+use route::Route;
+
+/// How many signals are loaded at once. Each is decided and committed on its own.
+const BATCH: usize = 64;
+/// How long the engine waits after the store failed, in milliseconds.
+const STORE_FAILURE_PAUSE_MS: u64 = 500;
+/// How often a decision is made anew because its run went on meanwhile.
+const CONFLICTS_MAX: u32 = 16;
+
+/// Turns signals into decisions.
+#[derive(Debug, Clone)]
+pub struct Engine {
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Engine {
+    /// An engine over a store.
+    pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
+        Self { store, clock }
+    }
+
+    /// Works until told to stop, calling `alive` after every pass over the inbox.
+    pub async fn run(&self, stop: CancellationToken, alive: impl Fn(Timestamp) + Send) {
+        let changed = self.store.inbox_changed();
+        while !stop.is_cancelled() {
+            // Asked for before looking, so that what is stored while we look wakes us.
+            let notified = changed.notified();
+            tokio::pin!(notified);
+            notified.as_mut().enable();
+            let wake_at = match self.pass().await {
+                Ok(0) => self.store.next_timer().await.unwrap_or_default(),
+                Ok(_) => Some(self.clock.now()),
+                Err(error) => {
+                    error!(%error, "the engine could not work; it tries again");
+                    Some(self.clock.now().plus_ms(STORE_FAILURE_PAUSE_MS))
+                }
+            };
+            alive(self.clock.now());
+            if wake_at.is_some_and(|at| at <= self.clock.now()) {
+                // More may be waiting; let other tasks of the runtime have their turn first.
+                tokio::task::yield_now().await;
+                continue;
+            }
+            let timer = async {
+                match wake_at {
+                    Some(at) => self.clock.sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = &mut notified => {}
+                () = timer => {}
+            }
+        }
+    }
+
+    /// Fires timers that are due and decides what waits in the inbox, once. Answers how many signals it settled.
+    pub async fn pass(&self) -> Result<usize, StoreError> {
+        while self.store.fire_timers(self.clock.now()).await? > 0 {}
+        let rows = self.store.inbox_pending(BATCH).await?;
+        let count = rows.len();
+        for row in rows {
+            let span = info_span!("decide", inbox = %row.id, delivery = %row.guid);
+            self.settle(row).instrument(span).await?;
+        }
+        Ok(count)
+    }
+
+    async fn settle(&self, row: InboxRow) -> Result<(), StoreError> {
+        match route::route(self.store.as_ref(), &row.envelope).await? {
+            Route::Nobody(why) => {
+                debug!(why, "a signal is for nobody");
+                self.settle_unneeded(row.id, &why).await
+            }
+            Route::Open(run) => self.open(run, &row).await,
+            Route::Runs(runs) => {
+                let last = runs.len().saturating_sub(1);
+                for (position, run) in runs.into_iter().enumerate() {
+                    // The signal is settled with the last of its runs: deciding it twice for one changes nothing.
+                    let inbox = (position == last).then_some(row.id);
+                    self.decide(run, &row.envelope.signal, inbox).await?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    async fn open(&self, run: RunId, row: &InboxRow) -> Result<(), StoreError> {
+        let Signal::LabelSet { by, issue } = &row.envelope.signal else {
+            return self.settle_unneeded(row.id, "only a label begins a run").await;
+        };
+        let decision = open(run, row.envelope.installation, by, issue, self.clock.now());
+        match self.commit(run, 0, Some(row.id), decision).await {
+            // Somebody else opened it with another telling of the same label: it is decided as a signal of that run.
+            Err(StoreError::Conflict { .. }) => self.decide(run, &row.envelope.signal, Some(row.id)).await,
+            other => other,
+        }
+    }
+
+    async fn decide(&self, run: RunId, signal: &Signal, inbox: Option<InboxId>) -> Result<(), StoreError> {
+        for _ in 0..CONFLICTS_MAX {
+            let Some(stored) = self.store.run(run).await? else {
+                return match inbox {
+                    Some(inbox) => self.settle_unneeded(inbox, "its run does not exist").await,
+                    None => Ok(()),
+                };
+            };
+            let decision = decide(&stored.run, signal, self.clock.now());
+            match self.commit(run, stored.version, inbox, decision).await {
+                Err(StoreError::Conflict { .. }) => {}
+                other => return other,
+            }
+        }
+        Err(StoreError::Busy { detail: format!("run {run} changed faster than it could be decided") })
+    }
+
+    async fn commit(
+        &self,
+        run: RunId,
+        version_before: u64,
+        inbox: Option<InboxId>,
+        decision: Decision,
+    ) -> Result<(), StoreError> {
+        if let Err(violation) = invariants::check(&decision.run) {
+            error!(%violation, "a decision breaks a promise");
+            debug_assert!(false, "{violation}");
+        }
+        debug!(%run, phase = decision.run.phase_name(), events = decision.events.len(), "decided");
+        let at = self.clock.now();
+        let Decision { events, effects, run: run_after } = decision;
+        let commit = Commit { inbox, run, version_before, events, run_after, effects, at };
+        match self.store.commit(commit).await {
+            Ok(_) => Ok(()),
+            Err(StoreError::AlreadySettled { inbox }) => {
+                warn!(%inbox, "a signal was settled by somebody else");
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn settle_unneeded(&self, inbox: InboxId, note: &str) -> Result<(), StoreError> {
+        match self.store.inbox_settle(inbox, note, self.clock.now()).await {
+            Err(StoreError::AlreadySettled { .. }) => Ok(()),
+            other => other,
+        }
+    }
+}

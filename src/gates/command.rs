@@ -1,0 +1,249 @@
+//! Command gates: a command of the repository ends with code 0 in the worktree of the head.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pairbot_protocol::signal::{GateReport, Verdict};
+
+use super::{ChangedFile, output, report, unknown};
+use crate::ports::{CommandSpec, Ending, Finished, SpawnError, Spawner};
+use crate::text::untrusted;
+
+/// How much output is kept. Beyond, the beginning is shown and the rest is gone.
+const OUTPUT_BYTES_MAX: usize = 1024 * 1024;
+/// How much of the end of the output is shown: what a person scrolls through, and what a ledger can bear.
+const TAIL_BYTES_MAX: usize = 8 * 1024;
+/// Codes by which a POSIX shell says that it could not execute (126) or find (127) a command.
+const NOT_EXECUTED: [i32; 2] = [126, 127];
+/// The signal that the kernel sends where memory ran out. It says nothing about the change.
+const KILLED: i32 = 9;
+
+/// What a command gate needs besides the policy's words.
+#[derive(Debug, Clone)]
+pub struct CommandRun {
+    /// What `sh -c` is given.
+    pub run: String,
+    /// How long it may take.
+    pub timeout: Duration,
+    /// A worktree of the head, which the command may dirty.
+    pub worktree: PathBuf,
+    /// An empty directory that it gets as its home.
+    pub home: PathBuf,
+    /// Where programs are looked for.
+    pub search_path: String,
+}
+
+/// Runs commands of repositories, if the operator lets it.
+#[derive(Debug, Clone)]
+pub struct CommandGate {
+    spawner: Arc<dyn Spawner>,
+    allowed: bool,
+}
+
+impl CommandGate {
+    /// `allowed` is the operator's word: a command of a repository runs with the server's rights as long as there is
+    /// no cage around it.
+    pub fn new(spawner: Arc<dyn Spawner>, allowed: bool) -> Self {
+        Self { spawner, allowed }
+    }
+
+    /// Runs the command and reports. `files` are those of the change, for annotations.
+    pub async fn examine(&self, command: &CommandRun, files: &[ChangedFile]) -> GateReport {
+        if !self.allowed {
+            return unknown(
+                "command gates need PAIRBOT_SANDBOX=none-i-accept",
+                "This server does not run commands of repositories: it has no sandbox for them. Its operator can \
+                 accept that they run with the server's rights, by setting `PAIRBOT_SANDBOX=none-i-accept`; or take \
+                 this gate out of the policy file.",
+            );
+        }
+        match self.spawner.run(specification(command)).await {
+            Ok(finished) => judge(command, &finished, files),
+            Err(error) => not_started(command, &error),
+        }
+    }
+}
+
+fn specification(command: &CommandRun) -> CommandSpec {
+    let environment = [
+        ("PATH", command.search_path.clone()),
+        ("HOME", command.home.to_string_lossy().into_owned()),
+        ("TMPDIR", command.home.to_string_lossy().into_owned()),
+        ("LANG", "C.UTF-8".to_owned()),
+        ("TERM", "dumb".to_owned()),
+        ("CI", "true".to_owned()),
+    ];
+    CommandSpec {
+        program: "sh".to_owned(),
+        // The inner shell gets the policy's words untouched; the outer one lets both streams keep their order.
+        arguments: ["-c", "exec sh -c \"$1\" 2>&1", "sh", &command.run].map(str::to_owned).to_vec(),
+        directory: command.worktree.clone(),
+        environment: environment
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect::<BTreeMap<_, _>>(),
+        stdin: Vec::new(),
+        timeout: command.timeout,
+        output_bytes_max: OUTPUT_BYTES_MAX,
+    }
+}
+
+fn not_started(command: &CommandRun, error: &SpawnError) -> GateReport {
+    let error = untrusted::code(&error.to_string(), 300);
+    let run = untrusted::fenced(&command.run, "sh", 1000);
+    unknown("the command could not be started", format!("{run}\n\nThe server said: {error}"))
+}
+
+/// What an ended command says about the change.
+fn judge(command: &CommandRun, finished: &Finished, files: &[ChangedFile]) -> GateReport {
+    let seconds = command.timeout.as_secs();
+    let (verdict, title) = match finished.ending {
+        Ending::Exited(0) => (Verdict::Green, "the command ended with code 0".to_owned()),
+        Ending::Exited(code) if NOT_EXECUTED.contains(&code) => {
+            let title = format!("code {code}: a command was not found or is not executable");
+            (Verdict::Unknown, title)
+        }
+        Ending::Exited(code) => (Verdict::Red, format!("the command ended with code {code}")),
+        Ending::Signalled(KILLED) => {
+            (Verdict::Unknown, "the command was killed from outside, perhaps for want of memory".to_owned())
+        }
+        Ending::Signalled(signal) => (Verdict::Red, format!("the command was ended by signal {signal}")),
+        Ending::TimedOut => {
+            (Verdict::Red, format!("the command ran longer than {seconds} s and was stopped"))
+        }
+    };
+    let mut printed = output::clean(&finished.stdout);
+    printed.push_str(&output::clean(&finished.stderr));
+    let summary = summary(command, &printed, finished.truncated);
+    let annotations = match verdict {
+        Verdict::Red => output::annotations(&printed, &command.worktree.to_string_lossy(), files),
+        Verdict::Green | Verdict::Unknown | Verdict::Waiting => Vec::new(),
+    };
+    GateReport { annotations, ..report(verdict, title, summary) }
+}
+
+fn summary(command: &CommandRun, printed: &str, truncated: bool) -> String {
+    let mut text = untrusted::fenced(&command.run, "sh", 1000);
+    let (end, cut) = output::tail(printed, TAIL_BYTES_MAX);
+    if end.is_empty() {
+        text.push_str("\n\nIt printed nothing.");
+        return text;
+    }
+    text.push_str(if cut { "\n\nThe end of what it printed:\n\n" } else { "\n\nIt printed:\n\n" });
+    text.push_str(&untrusted::fenced(end, "text", TAIL_BYTES_MAX));
+    if truncated {
+        text.push_str("\n\nIt printed more than 1 MiB; what came after that was not kept.");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+    use std::task::{Context, Poll, Waker};
+
+    use async_trait::async_trait;
+
+    use super::*;
+
+    /// Answers every command with the same ending, and remembers what it was given.
+    #[derive(Debug)]
+    struct Scripted {
+        answer: Result<(Ending, &'static str), &'static str>,
+        asked: Mutex<Vec<CommandSpec>>,
+    }
+
+    #[async_trait]
+    impl Spawner for Scripted {
+        async fn run(&self, command: CommandSpec) -> Result<Finished, SpawnError> {
+            let program = command.program.clone();
+            self.asked.lock().unwrap().push(command);
+            match self.answer {
+                Ok((ending, stdout)) => {
+                    Ok(Finished { ending, stdout: stdout.into(), stderr: Vec::new(), truncated: false })
+                }
+                Err(reason) => Err(SpawnError { program, source: std::io::Error::other(reason) }),
+            }
+        }
+    }
+
+    fn command() -> CommandRun {
+        CommandRun {
+            run: "sh run-tests.sh".to_owned(),
+            timeout: Duration::from_mins(1),
+            worktree: "/tree".into(),
+            home: "/home".into(),
+            search_path: "/usr/bin:/bin".to_owned(),
+        }
+    }
+
+    fn examine(spawner: &Arc<Scripted>, allowed: bool) -> GateReport {
+        let files = [ChangedFile {
+            path: "src/a.py".to_owned(),
+            old_path: None,
+            additions: 1,
+            deletions: 0,
+            binary: false,
+        }];
+        let gate = CommandGate::new(Arc::<Scripted>::clone(spawner), allowed);
+        let command = command();
+        let mut work = Box::pin(gate.examine(&command, &files));
+        match work.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(report) => report,
+            Poll::Pending => panic!("a scripted spawner never waits"),
+        }
+    }
+
+    fn scripted(answer: Result<(Ending, &'static str), &'static str>) -> Arc<Scripted> {
+        Arc::new(Scripted { answer, asked: Mutex::default() })
+    }
+
+    #[test]
+    fn only_code_zero_is_green_and_only_the_changes_own_fault_is_red() {
+        for (ending, verdict) in [
+            (Ending::Exited(0), Verdict::Green),
+            (Ending::Exited(1), Verdict::Red),
+            (Ending::Exited(127), Verdict::Unknown),
+            (Ending::Signalled(11), Verdict::Red),
+            (Ending::Signalled(9), Verdict::Unknown),
+            (Ending::TimedOut, Verdict::Red),
+        ] {
+            assert_eq!(examine(&scripted(Ok((ending, ""))), true).verdict, verdict, "{ending:?}");
+        }
+        assert_eq!(examine(&scripted(Err("no sh")), true).verdict, Verdict::Unknown);
+    }
+
+    #[test]
+    fn nothing_runs_without_the_operators_word() {
+        let spawner = scripted(Ok((Ending::Exited(0), "")));
+        let report = examine(&spawner, false);
+        assert_eq!(report.verdict, Verdict::Unknown);
+        assert!(report.title.contains("PAIRBOT_SANDBOX"), "{}", report.title);
+        assert!(spawner.asked.lock().unwrap().is_empty());
+    }
+
+    #[test]
+    fn the_command_gets_nothing_of_the_servers_environment() {
+        let spawner = scripted(Ok((Ending::Exited(0), "")));
+        examine(&spawner, true);
+        let asked = spawner.asked.lock().unwrap();
+        let names: Vec<_> = asked[0].environment.keys().map(String::as_str).collect();
+        assert_eq!(names, ["CI", "HOME", "LANG", "PATH", "TERM", "TMPDIR"]);
+        assert_eq!(asked[0].arguments.last().map(String::as_str), Some("sh run-tests.sh"));
+        assert_eq!(asked[0].directory, PathBuf::from("/tree"));
+        assert_eq!(asked[0].timeout, Duration::from_mins(1));
+    }
+
+    #[test]
+    fn a_red_command_shows_its_output_safely_and_its_places() {
+        let printed = "src/a.py:3: boom\n```\n@octocat <!-- pairbot:status -->\n/stop\n";
+        let report = examine(&scripted(Ok((Ending::Exited(2), printed))), true);
+        assert_eq!(report.annotations.len(), 1);
+        assert_eq!(report.annotations[0].message, "boom");
+        assert!(report.summary.contains("````text\nsrc/a.py:3: boom\n```\n"), "{}", report.summary);
+        assert!(!report.summary.contains("<!--"), "{}", report.summary);
+        assert!(pairbot_protocol::command::parse(&report.summary).is_empty(), "{}", report.summary);
+    }
+}

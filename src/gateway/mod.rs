@@ -1,0 +1,37 @@
+//! The only way to a model: money is reserved before a call and settled after it (promise P3).
+//!
+//! [`Gateway::call`] estimates the worst case of a request, reserves it from the caller's
+//! [`BudgetAccount`](account::BudgetAccount), forwards the request to the provider, and settles what the provider
+//! reported. There is no other code in the program that talks to a model provider, and none that holds its key.
+//!
+//! Reading order: [`message`] (what is said), [`prices`] (what it costs), [`estimate`] (the worst case),
+//! [`account`] (who pays), [`providers`] (the wire), [`call`] (all of it in order).
+
+pub mod account;
+pub mod call;
+mod circuit;
+mod estimate;
+pub mod message;
+pub mod prices;
+pub mod providers;
+mod retry;
+
+pub use account::{AccountError, BudgetAccount, ReservationId};
+pub use call::{CallError, Gateway, GatewaySettings};
+pub use circuit::CircuitSettings;
+pub use message::{Arguments, Block, Message, ModelRequest, Reply, Role, StopReason, ToolSpec};
+pub use prices::{ModelChoice, ModelFacts, PriceTable, PriceTableError, UnknownModel};
+pub use providers::{ProviderError, ProviderKind, ProviderSettings};
+pub use retry::RetrySettings;
+
+/// The HTTP client the gateway expects: it names itself and follows no redirect, because a redirect would carry
+/// the provider's key to another host.
+pub fn http_client() -> Result<reqwest::Client, reqwest::Error> {
+    reqwest::Client::builder()
+        .user_agent(concat!("pairbot/", env!("CARGO_PKG_VERSION")))
+        .redirect(reqwest::redirect::Policy::none())
+        .build()
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,0 +1,364 @@
+//! What a model costs and how much it can hold.
+//!
+//! The table ships as `prices.toml` and an operator's own file of the same form adds to it or replaces entries. A
+//! model that is in neither is refused: what has no price cannot be reserved.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use pairbot_protocol::ids::{Money, Usage};
+use serde::{Deserialize, Serialize};
+
+use super::providers::ProviderKind;
+
+const SHIPPED: &str = include_str!("prices.toml");
+
+/// A provider and one of its models.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ModelChoice {
+    /// Whose API is spoken.
+    pub provider: ProviderKind,
+    /// The model's name as the provider knows it.
+    pub model: String,
+}
+
+impl fmt::Display for ModelChoice {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}/{}", self.provider, self.model)
+    }
+}
+
+/// A model without an entry in the price table.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "no price is known for the model `{model}` of {provider}, so no call to it can be budgeted; add an entry \
+     `[[model]]` with provider, name, context_tokens, output_tokens and [model.price] to the operator's price file"
+)]
+pub struct UnknownModel {
+    /// The provider.
+    pub provider: ProviderKind,
+    /// The model's name.
+    pub model: String,
+}
+
+/// A price file that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("the price file is not usable: {0}")]
+pub struct PriceTableError(String);
+
+/// Prices in microdollars for a million tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Price {
+    /// Input at full price.
+    pub input: u64,
+    /// Input written to the prompt cache.
+    pub cache_write: u64,
+    /// Input read from the prompt cache.
+    pub cache_read: u64,
+    /// Output.
+    pub output: u64,
+}
+
+impl Price {
+    /// The exact cost, a started microdollar counted whole.
+    fn cost(self, usage: Usage) -> Money {
+        let sum = [
+            (usage.input_tokens, self.input),
+            (usage.cache_write_tokens, self.cache_write),
+            (usage.cache_read_tokens, self.cache_read),
+            (usage.output_tokens, self.output),
+        ]
+        .into_iter()
+        .map(|(tokens, price)| u128::from(tokens) * u128::from(price))
+        .fold(0_u128, u128::saturating_add);
+        Money::from_microdollars(u64::try_from(sum.div_ceil(1_000_000)).unwrap_or(u64::MAX))
+    }
+
+    fn input_worst(self) -> u64 {
+        self.input.max(self.cache_write).max(self.cache_read)
+    }
+}
+
+/// What is known of one model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelFacts {
+    /// The most tokens that input and output may have together.
+    pub context_tokens: u64,
+    /// The most tokens it writes in one answer.
+    pub output_tokens: u64,
+    /// The request field that limits the output, for OpenAI-compatible servers that know only the older one.
+    pub output_limit_field: OutputLimitField,
+    price: Price,
+    /// Dearer prices for a whole request whose input is longer than this many tokens.
+    long: Option<(u64, Price)>,
+}
+
+/// How an OpenAI-compatible server names the output limit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OutputLimitField {
+    /// `max_completion_tokens`, the only one that OpenAI's reasoning models accept.
+    #[default]
+    MaxCompletionTokens,
+    /// `max_tokens`, for servers that ignore the newer one.
+    MaxTokens,
+}
+
+impl ModelFacts {
+    /// What a usage costs.
+    pub fn cost(&self, usage: Usage) -> Money {
+        self.price_for(usage.input_total()).cost(usage)
+    }
+
+    /// The most that a call can cost.
+    pub fn worst_cost(&self, input_tokens: u64, output_tokens: u64) -> Money {
+        // The estimate is an upper bound: where it lies above the threshold, the real count may lie on either side.
+        let price = self.dearest_for(input_tokens);
+        let worst = Price { input: price.input_worst(), ..price };
+        worst.cost(Usage { input_tokens, output_tokens, ..Usage::default() })
+    }
+
+    /// The most output tokens that `budget` pays for after an input of `input_tokens`.
+    pub fn output_tokens_within(&self, budget: Money, input_tokens: u64) -> u64 {
+        let input = self.worst_cost(input_tokens, 0).microdollars;
+        let left = u128::from(budget.microdollars.saturating_sub(input));
+        match u128::from(self.dearest_for(input_tokens).output) {
+            0 => self.output_tokens,
+            price => u64::try_from(left * 1_000_000 / price).unwrap_or(u64::MAX),
+        }
+    }
+
+    fn dearest_for(&self, input_tokens_max: u64) -> Price {
+        let price = self.price_for(input_tokens_max);
+        Price {
+            input: price.input.max(self.price.input),
+            cache_write: price.cache_write.max(self.price.cache_write),
+            cache_read: price.cache_read.max(self.price.cache_read),
+            output: price.output.max(self.price.output),
+        }
+    }
+
+    fn price_for(&self, input_tokens: u64) -> Price {
+        match self.long {
+            Some((above, price)) if input_tokens > above => price,
+            Some(_) | None => self.price,
+        }
+    }
+}
+
+/// All models that may be called.
+#[derive(Debug, Clone)]
+pub struct PriceTable {
+    models: BTreeMap<ModelChoice, ModelFacts>,
+}
+
+impl PriceTable {
+    /// The table that ships with the program.
+    pub fn shipped() -> Result<Self, PriceTableError> {
+        let mut table = Self { models: BTreeMap::new() };
+        table.read(SHIPPED)?;
+        Ok(table)
+    }
+
+    /// The shipped table with an operator's file on top.
+    pub fn with_override(text: &str) -> Result<Self, PriceTableError> {
+        let mut table = Self::shipped()?;
+        table.read(text)?;
+        Ok(table)
+    }
+
+    /// What is known of a model. A dated name (`-20250929`, `-2025-08-07`) is the undated one unless listed itself.
+    pub fn facts(&self, choice: &ModelChoice) -> Result<&ModelFacts, UnknownModel> {
+        let undated = ModelChoice { provider: choice.provider, model: undated(&choice.model).to_owned() };
+        self.models
+            .get(choice)
+            .or_else(|| self.models.get(&undated))
+            .ok_or_else(|| UnknownModel { provider: choice.provider, model: choice.model.clone() })
+    }
+
+    /// Every model with a price, for `doctor` and for messages.
+    pub fn models(&self) -> impl Iterator<Item = &ModelChoice> {
+        self.models.keys()
+    }
+
+    fn read(&mut self, text: &str) -> Result<(), PriceTableError> {
+        let file: PriceFile = toml::from_str(text).map_err(|error| PriceTableError(error.to_string()))?;
+        for entry in file.model {
+            let choice = ModelChoice { provider: entry.provider, model: entry.name.clone() };
+            self.models.insert(choice, entry.facts()?);
+        }
+        Ok(())
+    }
+}
+
+fn undated(name: &str) -> &str {
+    let mut end = name.len();
+    let mut digits = 0;
+    for byte in name.bytes().rev() {
+        match byte {
+            b'0'..=b'9' if digits < 8 => digits += 1,
+            b'-' if digits > 0 => {}
+            _ => break,
+        }
+        end -= 1;
+        if digits == 8 {
+            break;
+        }
+    }
+    match (digits, name.get(..end)) {
+        (8, Some(stem)) => stem.strip_suffix('-').unwrap_or(name),
+        _ => name,
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PriceFile {
+    #[serde(default)]
+    model: Vec<PriceEntry>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PriceEntry {
+    provider: ProviderKind,
+    name: String,
+    context_tokens: u64,
+    output_tokens: u64,
+    #[serde(default)]
+    output_limit_field: OutputLimitField,
+    price: PriceLine,
+    long: Option<LongPriceLine>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LongPriceLine {
+    above_input_tokens: u64,
+    price: PriceLine,
+}
+
+/// Dollars for a million tokens, as providers print them; text, so that no price passes through a float.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PriceLine {
+    input: String,
+    output: String,
+    cache_read: Option<String>,
+    cache_write: Option<String>,
+}
+
+impl PriceEntry {
+    fn facts(&self) -> Result<ModelFacts, PriceTableError> {
+        if self.output_tokens == 0 || self.context_tokens <= self.output_tokens {
+            return Err(PriceTableError(format!(
+                "model `{}`: context_tokens must be larger than output_tokens, and both larger than 0",
+                self.name
+            )));
+        }
+        Ok(ModelFacts {
+            context_tokens: self.context_tokens,
+            output_tokens: self.output_tokens,
+            output_limit_field: self.output_limit_field,
+            price: self.price.read(self.provider, &self.name)?,
+            long: match &self.long {
+                Some(long) => Some((long.above_input_tokens, long.price.read(self.provider, &self.name)?)),
+                None => None,
+            },
+        })
+    }
+}
+
+impl PriceLine {
+    fn read(&self, provider: ProviderKind, model: &str) -> Result<Price, PriceTableError> {
+        let dollars = |text: &str| {
+            text.parse::<Money>()
+                .map(|money| money.microdollars)
+                .map_err(|error| PriceTableError(format!("model `{model}`: {error}")))
+        };
+        let input = dollars(&self.input)?;
+        let cache_write_default = match provider {
+            // "5-minute cache write tokens are 1.25 times the base input tokens price" (Anthropic, Prompt caching).
+            ProviderKind::Anthropic => input.saturating_mul(5).div_ceil(4),
+            // OpenAI caches by itself and asks nothing for it.
+            ProviderKind::OpenAi => input,
+        };
+        let optional = |text: &Option<String>, default: u64| text.as_deref().map_or(Ok(default), dollars);
+        Ok(Price {
+            input,
+            output: dollars(&self.output)?,
+            cache_read: optional(&self.cache_read, input)?,
+            cache_write: optional(&self.cache_write, cache_write_default)?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn choice(model: &str) -> ModelChoice {
+        ModelChoice { provider: ProviderKind::Anthropic, model: model.to_owned() }
+    }
+
+    #[test]
+    fn the_shipped_table_reads_and_prices_exactly() {
+        let table = PriceTable::shipped().unwrap();
+        let facts = table.facts(&choice("claude-sonnet-4-5-20250929")).unwrap();
+        let usage = Usage {
+            input_tokens: 1_000,
+            output_tokens: 100,
+            cache_read_tokens: 10_000,
+            cache_write_tokens: 8,
+        };
+        // 1000 at $3, 100 at $15, 10000 at $0.30, 8 at $3.75, for a million each.
+        assert_eq!(facts.cost(usage), Money::from_microdollars(3_000 + 1_500 + 3_000 + 30));
+    }
+
+    #[test]
+    fn a_model_without_price_is_refused_with_the_way_out() {
+        let error = PriceTable::shipped().unwrap().facts(&choice("claude-next")).unwrap_err();
+        assert!(error.to_string().contains("[[model]]"), "{error}");
+    }
+
+    #[test]
+    fn the_worst_case_is_never_below_the_cost_of_what_fits_it() {
+        let table = PriceTable::shipped().unwrap();
+        for name in table.models() {
+            let facts = table.facts(name).unwrap();
+            for input in [1, 99_999, 100_000, 100_001, 300_000] {
+                let worst = facts.worst_cost(input, 50);
+                for usage in [
+                    Usage { input_tokens: input, output_tokens: 50, ..Usage::default() },
+                    Usage { cache_write_tokens: input, output_tokens: 50, ..Usage::default() },
+                    Usage { cache_read_tokens: input, output_tokens: 50, ..Usage::default() },
+                    Usage { cache_read_tokens: input / 2, output_tokens: 49, ..Usage::default() },
+                ] {
+                    assert!(facts.cost(usage) <= worst, "{name} {usage:?}");
+                }
+                let output = facts.output_tokens_within(worst, input);
+                assert!(facts.worst_cost(input, output) <= worst, "{name} {input}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_operators_file_replaces_an_entry_and_a_wrong_one_says_where() {
+        let line =
+            "[[model]]\nprovider = \"anthropic\"\nname = \"mine\"\ncontext_tokens = 10\noutput_tokens = 5\n";
+        let table =
+            PriceTable::with_override(&format!("{line}price = {{ input = \"1\", output = \"2\" }}")).unwrap();
+        assert_eq!(table.facts(&choice("mine")).unwrap().worst_cost(0, 1), Money::from_microdollars(2));
+        let error = PriceTable::with_override(&format!("{line}price = {{ input = \"x\", output = \"2\" }}"))
+            .unwrap_err();
+        assert!(error.to_string().contains("model `mine`"), "{error}");
+    }
+
+    #[test]
+    fn only_a_date_is_taken_off_a_name() {
+        assert_eq!(undated("gpt-5-2025-08-07"), "gpt-5");
+        assert_eq!(undated("claude-haiku-4-5-20251001"), "claude-haiku-4-5");
+        assert_eq!(undated("gpt-4.1"), "gpt-4.1");
+        assert_eq!(undated("20250929"), "20250929");
+    }
+}

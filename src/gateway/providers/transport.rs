@@ -1,0 +1,218 @@
+//! One HTTP exchange with a provider, bounded in time and size.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use eventsource_stream::{EventStreamError, Eventsource};
+use futures_util::{Stream, StreamExt};
+use pairbot_protocol::ids::Timestamp;
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use secrecy::{ExposeSecret, SecretString};
+
+use super::failure::from_status;
+use super::{Answer, Assembler, AttemptLimits, Charge, Failed, ProviderError};
+use crate::ports::Clock;
+
+/// How large an answer may be, framing included. The longest answer that a model gives is below 2 MiB of text.
+const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// How much of an error's body is read.
+const ERROR_BYTES_MAX: usize = 64 * 1024;
+
+/// What an exchange needs.
+pub(super) struct Exchange<'a> {
+    pub(super) http: &'a reqwest::Client,
+    pub(super) clock: &'a dyn Clock,
+    pub(super) limits: AttemptLimits,
+    pub(super) key: &'a SecretString,
+}
+
+/// Why reading a body stopped.
+#[derive(Debug, thiserror::Error)]
+enum BodyError {
+    #[error("{0}")]
+    Connection(String),
+    #[error("it is longer than {ANSWER_BYTES_MAX} bytes")]
+    TooLarge,
+}
+
+impl Exchange<'_> {
+    /// Sends a request and returns a response with status 200.
+    pub(super) async fn post(
+        &self,
+        url: &str,
+        mut headers: HeaderMap,
+        body: Vec<u8>,
+        stream: bool,
+    ) -> Result<reqwest::Response, Failed> {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let request = self.http.post(url).headers(headers).body(body);
+        // A whole answer comes after all silence, so only the end of time bounds it.
+        let patience = if stream { self.silence_ends() } else { self.limits.until };
+        let sent = self.by(patience, request.send()).await;
+        let response = match sent {
+            None => return Err(Failed::charged(ProviderError::Timeout)),
+            // The address is of no use to a reader of the error and may hold a token of a proxy.
+            Some(Err(error)) => return Err(self.unsent(&error.without_url())),
+            Some(Ok(response)) => response,
+        };
+        let status = response.status().as_u16();
+        if status == 200 {
+            return Ok(response);
+        }
+        let retry_after = retry_after(response.headers(), self.clock.now());
+        let text = self.read_error(response).await;
+        Err(Failed::free(from_status(status, retry_after, &self.redact(&text))))
+    }
+
+    /// Reads an answer that is not streamed.
+    pub(super) async fn read_all(&self, response: reqwest::Response) -> Result<Vec<u8>, Failed> {
+        let mut body = std::pin::pin!(bounded(response, ANSWER_BYTES_MAX));
+        let mut all = Vec::new();
+        loop {
+            match self.by(self.limits.until, body.next()).await {
+                None => return Err(Failed::charged(ProviderError::Timeout)),
+                Some(None) => return Ok(all),
+                Some(Some(Ok(chunk))) => all.extend_from_slice(&chunk),
+                Some(Some(Err(error))) => return Err(Failed::cut(error.to_string())),
+            }
+        }
+    }
+
+    /// Reads a stream of events to its end.
+    pub(super) async fn read_stream<A: Assembler>(
+        &self,
+        response: reqwest::Response,
+    ) -> Result<Answer, Failed> {
+        let mut events = std::pin::pin!(bounded(response, ANSWER_BYTES_MAX).eventsource());
+        let mut answer = A::default();
+        while !answer.done() {
+            let failed = match self.by(self.silence_ends(), events.next()).await {
+                None => Failed::charged(ProviderError::Timeout),
+                Some(None) => break,
+                Some(Some(Ok(event))) => match answer.event(&event.data) {
+                    Ok(()) => continue,
+                    Err(failed) => failed,
+                },
+                Some(Some(Err(error))) => Failed::cut(describe(&error)),
+            };
+            return Err(self.with_usage(failed, answer.input_usage()));
+        }
+        let input = answer.input_usage();
+        answer.finish().map_err(|failed| self.with_usage(failed, input))
+    }
+
+    fn with_usage(&self, failed: Failed, reported: Option<pairbot_protocol::ids::Usage>) -> Failed {
+        let charge = match failed.charge {
+            Charge::Nothing => Charge::Nothing,
+            Charge::Unknown { input } => Charge::Unknown { input: input.or(reported) },
+        };
+        let error = match failed.error {
+            ProviderError::InStream { message } => ProviderError::InStream { message: self.redact(&message) },
+            ProviderError::Refused { message } => ProviderError::Refused { message: self.redact(&message) },
+            ProviderError::BadRequest { message } => {
+                ProviderError::BadRequest { message: self.redact(&message) }
+            }
+            other @ (ProviderError::RateLimited { .. }
+            | ProviderError::Overloaded { .. }
+            | ProviderError::Server { .. }
+            | ProviderError::Cut { .. }
+            | ProviderError::TooLong { .. }
+            | ProviderError::Timeout
+            | ProviderError::Unreachable { .. }) => other,
+        };
+        Failed { error, charge }
+    }
+
+    fn unsent(&self, error: &reqwest::Error) -> Failed {
+        let mut message = error.to_string();
+        let mut cause = std::error::Error::source(error);
+        while let Some(inner) = cause {
+            message = format!("{message}: {inner}");
+            cause = inner.source();
+        }
+        let message = self.redact(&message);
+        if error.is_connect() || error.is_builder() {
+            return Failed::free(ProviderError::Unreachable { message });
+        }
+        // The connection broke with the request on its way: it may have been read.
+        Failed::charged(ProviderError::Cut { message })
+    }
+
+    async fn read_error(&self, response: reqwest::Response) -> String {
+        let mut body = std::pin::pin!(bounded(response, ERROR_BYTES_MAX));
+        let mut all = Vec::new();
+        while let Some(Some(Ok(chunk))) = self.by(self.silence_ends(), body.next()).await {
+            all.extend_from_slice(&chunk);
+        }
+        String::from_utf8_lossy(&all).into_owned()
+    }
+
+    fn silence_ends(&self) -> Timestamp {
+        let ms = u64::try_from(self.limits.silence_max.as_millis()).unwrap_or(u64::MAX);
+        self.clock.now().plus_ms(ms).min(self.limits.until)
+    }
+
+    async fn by<T>(&self, moment: Timestamp, work: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            biased;
+            done = work => Some(done),
+            () = self.clock.sleep_until(moment) => None,
+        }
+    }
+
+    /// Takes the key out of a provider's words: some quote it back.
+    fn redact(&self, text: &str) -> String {
+        let key = self.key.expose_secret();
+        if key.is_empty() { text.to_owned() } else { text.replace(key, "[key]") }
+    }
+}
+
+fn bounded(response: reqwest::Response, bytes_max: usize) -> impl Stream<Item = Result<Bytes, BodyError>> {
+    let mut left = bytes_max;
+    response.bytes_stream().map(move |chunk| {
+        let chunk = chunk.map_err(|error| BodyError::Connection(error.without_url().to_string()))?;
+        left = left.checked_sub(chunk.len()).ok_or(BodyError::TooLarge)?;
+        Ok(chunk)
+    })
+}
+
+fn describe(error: &EventStreamError<BodyError>) -> String {
+    match error {
+        EventStreamError::Utf8(_) => "the event stream is not UTF-8".to_owned(),
+        EventStreamError::Parser(_) => "it is no event stream".to_owned(),
+        EventStreamError::Transport(error) => error.to_string(),
+    }
+}
+
+/// `retry-after` in seconds or as a date (RFC 9110, section 10.2.3).
+fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse::<u64>() {
+        return Some(Duration::from_secs(seconds));
+    }
+    if let Some((whole, _)) = text.split_once('.')
+        && let Ok(seconds) = whole.parse::<u64>()
+    {
+        return Some(Duration::from_secs(seconds.saturating_add(1)));
+    }
+    let date = chrono::DateTime::parse_from_rfc2822(text).ok()?;
+    let at = Timestamp::from_unix_ms(u64::try_from(date.timestamp_millis()).ok()?);
+    Some(Duration::from_millis(at.ms_since(now)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_after_is_read_as_seconds_and_as_a_date() {
+        let read = |text: &'static str| {
+            let headers = HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from_static(text))]);
+            retry_after(&headers, Timestamp::from_unix_ms(0))
+        };
+        assert_eq!(read("7"), Some(Duration::from_secs(7)));
+        assert_eq!(read("0.3"), Some(Duration::from_secs(1)));
+        assert_eq!(read("Thu, 01 Jan 1970 00:00:30 GMT"), Some(Duration::from_secs(30)));
+        assert_eq!(read("soon"), None);
+    }
+}

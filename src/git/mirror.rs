@@ -1,0 +1,211 @@
+//! One bare mirror per repository, that only ever fetches what is new.
+
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use pairbot_protocol::ids::RepositoryId;
+
+use super::command::{Call, LISTING_BYTES_MAX};
+use super::{BranchName, Commitish, Git, GitError, Remote, Treeish};
+
+/// How often another process's lock is looked at, and for how long.
+const LOCK_LOOK_EVERY: Duration = Duration::from_millis(50);
+const LOCK_LOOKS_MAX: u32 = 12_000;
+
+/// The local copy of a repository: `mirrors/<repository id>.git`.
+///
+/// Named by GitHub's numeric id, so a renamed or transferred repository keeps its copy. It holds no address and no
+/// token; both come with each call.
+#[derive(Debug, Clone)]
+pub struct Mirror {
+    pub(super) git: Git,
+    repository: RepositoryId,
+    path: PathBuf,
+}
+
+/// The right to change a mirror: among the tasks of this process, and among processes on this machine.
+struct MirrorGuard {
+    _tasks: tokio::sync::OwnedMutexGuard<()>,
+    _processes: File,
+}
+
+impl Git {
+    /// The mirror of a repository, made empty if there is none or if what is there is not a repository.
+    pub async fn mirror(&self, repository: RepositoryId) -> Result<Mirror, GitError> {
+        let path = self.directory("mirrors").join(format!("{repository}.git"));
+        let mirror = Mirror { git: self.clone(), repository, path };
+        if !mirror.is_usable().await? {
+            let _guard = mirror.lock().await?;
+            if !mirror.is_usable().await? {
+                mirror.create().await?;
+            }
+        }
+        Ok(mirror)
+    }
+}
+
+impl Mirror {
+    /// The repository it copies.
+    pub fn repository(&self) -> RepositoryId {
+        self.repository
+    }
+
+    /// Where it lies.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Fetches branches under their own names, and forgets locally what is gone on the server.
+    ///
+    /// [`GitError::NotFound`] if one of them does not exist; then nothing was changed. A damaged mirror is set aside
+    /// and fetched anew once.
+    pub async fn fetch(&self, remote: &Remote, branches: &[BranchName]) -> Result<(), GitError> {
+        let refspecs: Vec<_> = branches.iter().map(|branch| format!("+{0}:{0}", branch.full())).collect();
+        self.fetch_refspecs(remote, &refspecs).await
+    }
+
+    /// Makes sure that a commit is here; asks the server only if it is not.
+    ///
+    /// GitHub gives any commit that a branch or a pull request can reach. It is kept under a ref of its own, so that
+    /// the next fetch builds on it.
+    pub async fn fetch_commit(&self, remote: &Remote, commit: &impl Commitish) -> Result<(), GitError> {
+        if self.has_commit(commit).await? {
+            return Ok(());
+        }
+        let commit = Treeish::as_str(commit);
+        self.fetch_refspecs(remote, &[format!("+{commit}:refs/pairbot/commits/{commit}")]).await
+    }
+
+    /// Whether a commit is here.
+    pub async fn has_commit(&self, commit: &impl Commitish) -> Result<bool, GitError> {
+        let object = format!("{commit}^{{commit}}");
+        let outcome = self.call("cat-file")?.args(["-e", &object]).run().await?;
+        Ok(outcome.finished.succeeded())
+    }
+
+    /// Packs what many small fetches and commits left behind. Nothing is dropped, so it is safe at any time.
+    pub async fn compact(&self) -> Result<(), GitError> {
+        let _guard = self.lock().await?;
+        self.call("repack")?.args(["-d", "-l", "-q", "--geometric=2"]).output().await.map(drop)
+    }
+
+    /// A call of git inside the mirror.
+    pub(super) fn call(&self, operation: &'static str) -> Result<Call<'_>, GitError> {
+        Call::new(&self.git, &self.path, operation)
+    }
+
+    async fn fetch_refspecs(&self, remote: &Remote, refspecs: &[String]) -> Result<(), GitError> {
+        let _guard = self.lock().await?;
+        self.remove_leftovers(refspecs).await?;
+        match self.fetch_once(remote, refspecs).await {
+            Err(GitError::Corrupt { .. }) => {
+                self.create().await?;
+                self.forget_indexes().await?;
+                self.fetch_once(remote, refspecs).await
+            }
+            Err(GitError::Failed { message, .. }) if message.contains("cannot lock ref") => {
+                self.forget_branches().await?;
+                self.fetch_once(remote, refspecs).await
+            }
+            result => result,
+        }
+    }
+
+    /// Forgets where branches were, which is only remembered to know what is new. Needed when `a` was deleted on the
+    /// server and `a/b` created: both cannot be remembered at once.
+    async fn forget_branches(&self) -> Result<(), GitError> {
+        let orders = self.call("for-each-ref")?.args(["--format=delete %(refname)", "refs/heads"]);
+        let orders = orders.output_bytes_max(LISTING_BYTES_MAX).output().await?;
+        self.call("update-ref")?.args(["--stdin"]).stdin(orders).output().await.map(drop)
+    }
+
+    async fn fetch_once(&self, remote: &Remote, refspecs: &[String]) -> Result<(), GitError> {
+        let options = [
+            "--quiet",
+            "--no-tags",
+            "--prune",
+            "--atomic",
+            "--no-auto-maintenance",
+            "--no-write-fetch-head",
+            "--no-recurse-submodules",
+            "--end-of-options",
+            remote.url(),
+        ];
+        self.call("fetch")?.to(remote).args(options).args(refspecs.iter().cloned()).output().await.map(drop)
+    }
+
+    async fn is_usable(&self) -> Result<bool, GitError> {
+        if !tokio::fs::try_exists(self.path.join("HEAD")).await.map_err(GitError::disk(&self.path))? {
+            return Ok(false);
+        }
+        let outcome = self.call("rev-parse")?.args(["--is-bare-repository"]).run().await?;
+        Ok(outcome.finished.succeeded())
+    }
+
+    /// Builds an empty repository beside its place and moves it there in one step, so that a crash leaves either
+    /// a whole mirror or none. What stood in its place is set aside first and then removed.
+    async fn create(&self) -> Result<(), GitError> {
+        let mirrors = self.git.directory("mirrors");
+        let suffix = self.git.inner.entropy.bits();
+        let fresh = mirrors.join(format!("{}.new-{suffix:016x}", self.repository));
+        let aside = mirrors.join(format!("{}.old-{suffix:016x}", self.repository));
+        let options = ["--quiet", "--bare", "--template=", "--initial-branch=main"];
+        Call::new(&self.git, &fresh, "init")?.args(options).output().await?;
+        if tokio::fs::rename(&self.path, &aside).await.is_ok() {
+            super::tree_files::remove(&aside).await?;
+        }
+        tokio::fs::rename(&fresh, &self.path).await.map_err(GitError::disk(&self.path))
+    }
+
+    /// Removes what fetches and builds that were killed left behind. Held under the lock, so nobody is using it.
+    async fn remove_leftovers(&self, refspecs: &[String]) -> Result<(), GitError> {
+        let packs = self.path.join("objects/pack");
+        let mirrors = self.git.directory("mirrors");
+        let own = [format!("{}.new-", self.repository), format!("{}.old-", self.repository)];
+        let mut leftovers = entries(&packs, |name| name.starts_with("tmp_")).await?;
+        leftovers.extend(entries(&mirrors, |name| own.iter().any(|own| name.starts_with(own))).await?);
+        leftovers.push(self.path.join("packed-refs.lock"));
+        let targets = refspecs.iter().filter_map(|refspec| refspec.split_once(':'));
+        leftovers.extend(targets.map(|(_, target)| self.path.join(format!("{target}.lock"))));
+        for leftover in leftovers {
+            super::tree_files::remove(&leftover).await?;
+        }
+        Ok(())
+    }
+
+    async fn lock(&self) -> Result<MirrorGuard, GitError> {
+        let tasks = self.git.mirror_lock(self.repository).lock_owned().await;
+        let path = self.git.directory("mirrors").join(format!("{}.lock", self.repository));
+        let file = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&path)
+            .map_err(GitError::disk(&path))?;
+        // The kernel gives the lock up when its holder dies, however it dies.
+        for _ in 0..LOCK_LOOKS_MAX {
+            match file.try_lock() {
+                Ok(()) => return Ok(MirrorGuard { _tasks: tasks, _processes: file }),
+                Err(TryLockError::WouldBlock) => self.git.inner.clock.sleep(LOCK_LOOK_EVERY).await,
+                Err(TryLockError::Error(source)) => return Err(GitError::Disk { path, source }),
+            }
+        }
+        Err(GitError::Timeout {
+            operation: "lock of a mirror",
+            after: LOCK_LOOK_EVERY.saturating_mul(LOCK_LOOKS_MAX),
+        })
+    }
+}
+
+/// The entries of a directory whose names fit; none if there is no such directory.
+pub(super) async fn entries(directory: &Path, fits: impl Fn(&str) -> bool) -> Result<Vec<PathBuf>, GitError> {
+    let mut found = Vec::new();
+    let Ok(mut listing) = tokio::fs::read_dir(directory).await else { return Ok(found) };
+    while let Some(entry) = listing.next_entry().await.map_err(GitError::disk(directory))? {
+        if entry.file_name().to_str().is_some_and(&fits) {
+            found.push(entry.path());
+        }
+    }
+    Ok(found)
+}

@@ -1,0 +1,71 @@
+//! Our side of GitHub.
+//!
+//! [`GitHub`] is the App's view, [`RepositoryClient`] one repository's. Below them, each request goes through the layers
+//! of [`exchange`]. Every write takes the [`Licence`] of the task it is done for, and every write that makes something
+//! can be told to look first, because an answer can get lost after GitHub has done what was asked.
+
+mod address;
+mod answer;
+mod app;
+mod cache;
+mod call;
+mod checks;
+mod client;
+mod comments;
+mod contents;
+mod credentials;
+mod error;
+mod external_id;
+mod exchange;
+mod graphql;
+mod issues;
+mod limits;
+pub mod limits_of_texts;
+mod markers;
+mod names;
+mod own_account;
+mod permissions;
+mod pulls;
+mod reactions;
+mod redact;
+mod refs;
+mod repository;
+mod reviews;
+mod route;
+mod statuses;
+mod threads;
+mod tokens;
+mod transport;
+mod wire;
+
+#[cfg(test)]
+mod tests;
+
+use pairbot_protocol::ids::TaskId;
+
+pub use address::{AddressError, ApiAddress, ServerAddress};
+pub use app::{AppGrants, AppId, AppIdentity, GitHub, GitHubSettings, Installation, SettingsError};
+pub use checks::{CheckAction, CheckRun, CheckState, Conclusion, ForeignCheck, ForeignState};
+pub use comments::IssueComment;
+pub use credentials::{AppCredentials, CredentialsError};
+pub use error::{GitHubError, Next, Outcome};
+pub use external_id::{ExternalId, ForeignExternalId};
+pub use issues::{Account, Issue};
+pub use markers::{Marker, MarkerError};
+pub use names::FullName;
+pub use own_account::{BotAccount, OwnAccount};
+pub use pulls::{ChangedFile, NewPullRequest, Opened, PullRequest};
+pub use reactions::ReactionPlace;
+pub use redact::redact;
+pub use repository::{RepositoryClient, RepositoryFacts};
+pub use reviews::{LineComment, NewReview, PostedReview, Review, Side};
+pub use threads::ReviewThread;
+pub use tokens::GitAccess;
+pub use transport::{BODY_BYTES_MAX, BodyLimit, HttpTransport, ServiceTransport, Transport, TransportError};
+
+/// The right to change something on GitHub: shown by whoever holds the lease of a task. Only the keeper of leases can
+/// make one, so nothing is written that was not recorded as an intention first.
+pub trait Licence: Send + Sync {
+    /// The task that is executed.
+    fn task(&self) -> TaskId;
+}

@@ -1,0 +1,11 @@
+//! The client against a script of answers: every request that was not foreseen fails the test.
+
+mod script;
+
+mod checks;
+mod credentials;
+mod exchange;
+mod limits;
+mod reading;
+mod transport;
+mod writing;

@@ -1,0 +1,169 @@
+//! How bytes get to GitHub and back. Everything above works on whole requests and responses, so a simulation can put a
+//! router of its own here.
+
+use std::fmt;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::{Bytes, BytesMut};
+use http::{Request, Response};
+use tower::{Service, ServiceExt};
+
+/// How many bytes of an answer are read unless the caller sets another [`BodyLimit`]. A full page of GitHub's largest
+/// lists stays far below.
+pub const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// A request's extension: how many bytes of its answer are read at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BodyLimit {
+    /// The bytes.
+    pub bytes_max: usize,
+}
+
+impl BodyLimit {
+    /// The limit that a request carries, or the general one.
+    pub fn of<B>(request: &Request<B>) -> usize {
+        request.extensions().get::<Self>().map_or(BODY_BYTES_MAX, |limit| limit.bytes_max)
+    }
+}
+
+/// Why there is no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TransportError {
+    /// The request never left: no name, no connection, no TLS.
+    #[error("no connection: {0}")]
+    NotSent(String),
+    /// It was sent, wholly or in part, and the answer did not arrive.
+    #[error("the connection broke: {0}")]
+    Broken(String),
+    /// The answer is larger than the request's [`BodyLimit`].
+    #[error("the answer is larger than {bytes_max} bytes")]
+    TooLarge {
+        /// The limit.
+        bytes_max: usize,
+    },
+}
+
+/// A way to exchange one request for one response, of any status. It follows no redirects and retries nothing.
+#[async_trait]
+pub trait Transport: Send + Sync + fmt::Debug {
+    /// Sends a request with an absolute URI; reads the whole answer within the request's [`BodyLimit`].
+    async fn exchange(&self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError>;
+}
+
+/// HTTP/1.1 and HTTP/2 over the network.
+#[derive(Debug, Clone)]
+pub struct HttpTransport {
+    client: reqwest::Client,
+}
+
+impl HttpTransport {
+    /// A transport with an own pool of connections; https and plain http alike. The proxy variables of the
+    /// environment are honoured.
+    pub fn new() -> Result<Self, TransportError> {
+        let client = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(Duration::from_secs(10))
+            // A loopback or Enterprise server may close idle connections early; a write on a dead one has an unknown
+            // outcome, so they are given up before the usual 60 s of servers.
+            .pool_idle_timeout(Duration::from_secs(45))
+            .build()
+            .map_err(|error| TransportError::NotSent(chain(&error)))?;
+        Ok(Self { client })
+    }
+}
+
+#[async_trait]
+impl Transport for HttpTransport {
+    async fn exchange(&self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
+        let bytes_max = BodyLimit::of(&request);
+        let request =
+            reqwest::Request::try_from(request).map_err(|error| TransportError::NotSent(chain(&error)))?;
+        let mut answer = self.client.execute(request).await.map_err(|error| {
+            if error.is_connect() || error.is_builder() {
+                TransportError::NotSent(chain(&error))
+            } else {
+                TransportError::Broken(chain(&error))
+            }
+        })?;
+        let mut response = Response::new(Bytes::new());
+        *response.status_mut() = answer.status();
+        *response.headers_mut() = std::mem::take(answer.headers_mut());
+        let mut body = BytesMut::new();
+        while let Some(chunk) = answer.chunk().await.map_err(|error| TransportError::Broken(chain(&error)))? {
+            if body.len().saturating_add(chunk.len()) > bytes_max {
+                return Err(TransportError::TooLarge { bytes_max });
+            }
+            body.extend_from_slice(&chunk);
+        }
+        *response.body_mut() = body.freeze();
+        Ok(response)
+    }
+}
+
+/// An error and its causes on one line, without the URL (paths are named elsewhere, queries may be long).
+fn chain(error: &reqwest::Error) -> String {
+    let mut words = match error.url() {
+        Some(url) => error.to_string().replace(url.as_str(), url.host_str().unwrap_or("GitHub")),
+        None => error.to_string(),
+    };
+    let mut cause = std::error::Error::source(error);
+    while let Some(inner) = cause {
+        words.push_str(": ");
+        words.push_str(&inner.to_string());
+        cause = inner.source();
+    }
+    words
+}
+
+/// A tower service, such as an `axum::Router`, called inside this process.
+#[derive(Clone)]
+pub struct ServiceTransport<S> {
+    service: S,
+}
+
+impl<S> ServiceTransport<S> {
+    /// A transport that calls `service`; each call gets a clone of its own.
+    pub const fn new(service: S) -> Self {
+        Self { service }
+    }
+}
+
+impl<S> fmt::Debug for ServiceTransport<S> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("ServiceTransport")
+    }
+}
+
+#[async_trait]
+impl<S> Transport for ServiceTransport<S>
+where
+    S: Service<Request<axum::body::Body>, Response = Response<axum::body::Body>>
+        + Clone
+        + Send
+        + Sync
+        + 'static,
+    S::Future: Send,
+    S::Error: fmt::Display + Send,
+{
+    async fn exchange(&self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
+        let bytes_max = BodyLimit::of(&request);
+        let answer = self
+            .service
+            .clone()
+            .oneshot(request.map(axum::body::Body::from))
+            .await
+            .map_err(|error| TransportError::Broken(error.to_string()))?;
+        let (parts, body) = answer.into_parts();
+        let body = http_body_util::BodyExt::collect(http_body_util::Limited::new(body, bytes_max))
+            .await
+            .map_err(|error| {
+                if error.downcast_ref::<http_body_util::LengthLimitError>().is_some() {
+                    TransportError::TooLarge { bytes_max }
+                } else {
+                    TransportError::Broken(error.to_string())
+                }
+            })?;
+        Ok(Response::from_parts(parts, body.to_bytes()))
+    }
+}

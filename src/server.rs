@@ -1,0 +1,292 @@
+//! The server put together: ingress, engine, bus and workers over one store, in one process.
+//!
+//! The only place that knows all parts. `serve` gives it the machine's adapters; the demo and the scenario tests give
+//! it a simulated GitHub and scripted models at the same doors.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use pairbot_protocol::ids::Timestamp;
+use secrecy::SecretString;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::agents::BuiltinAgent;
+use crate::bus::EmbeddedBus;
+use crate::config::{Config, Database, ProviderConfig, Sandbox};
+use crate::engine::Engine;
+use crate::gateway::{self, Gateway, GatewaySettings, ModelChoice, PriceTable, ProviderKind, ProviderSettings};
+use crate::git::{Git, GitSettings};
+use crate::github::{GitHub, GitHubSettings, OwnAccount, Transport};
+use crate::http::health::EngineHealth;
+use crate::http::webhook::own::OwnApp;
+use crate::http::webhook::signature::WebhookSecret;
+use crate::http::{self, HttpState};
+use crate::ports::{Clock, Entropy, Spawner};
+use crate::store::Store;
+use crate::store::sqlite::SqliteStore;
+use crate::workers::{AgentSettings, PoolSettings, Tools, Workers};
+
+/// How many calls of one provider may be under way at once.
+const CALLS_MAX: usize = 16;
+/// How long the App's own account is waited for between two questions.
+const ACCOUNT_PAUSE: Duration = Duration::from_secs(30);
+/// Models that play where neither policy nor operator names one.
+const DEFAULT_MODELS: [(ProviderKind, &str); 2] =
+    [(ProviderKind::Anthropic, "claude-sonnet-4-5"), (ProviderKind::OpenAi, "gpt-5")];
+
+/// What the machine beneath gives.
+#[derive(Debug, Clone)]
+pub struct Machine {
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Chance.
+    pub entropy: Arc<dyn Entropy>,
+    /// Other programs.
+    pub spawner: Arc<dyn Spawner>,
+    /// The way to GitHub.
+    pub transport: Arc<dyn Transport>,
+}
+
+/// What a caller may change of how the server behaves; the defaults are for real service.
+#[derive(Debug, Clone, Default)]
+pub struct Tuning {
+    /// The pool of workers.
+    pub pool: PoolSettings,
+    /// The gateway to the models.
+    pub gateway: GatewaySettings,
+    /// Whether the models are scripted, which everything shown must say.
+    pub scripted: bool,
+}
+
+/// A server that runs.
+#[derive(Debug)]
+pub struct Server {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Its durable state.
+    pub store: Arc<dyn Store>,
+    stop: CancellationToken,
+    parts: JoinSet<()>,
+}
+
+impl Server {
+    /// Opens the store, binds the port and starts every part. Nothing is asked of GitHub before it listens: webhooks
+    /// are taken in even while GitHub's API is down.
+    pub async fn start(config: &Config, machine: Machine, tuning: Tuning) -> anyhow::Result<Self> {
+        let data_dir = absolute(&config.storage.data_dir)?;
+        std::fs::create_dir_all(&data_dir)
+            .with_context(|| format!("PAIRBOT_DATA_DIR {} cannot be made", data_dir.display()))?;
+        let store = open_store(config)?;
+        let github = github(config, &machine)?;
+        let own = OwnAccount::default();
+        let scratch_dir = data_dir.join("scratch");
+        std::fs::create_dir_all(&scratch_dir)
+            .with_context(|| format!("{} cannot be made", scratch_dir.display()))?;
+        let git = Git::new(
+            machine.spawner.clone(),
+            machine.clock.clone(),
+            machine.entropy.clone(),
+            GitSettings::new(data_dir),
+        )
+        .await?;
+        let agent = BuiltinAgent::new(
+            Arc::new(gateway(config, &machine, &tuning)?),
+            machine.clock.clone(),
+            machine.spawner.clone(),
+        );
+        let tools = Tools {
+            store: store.clone(),
+            github: github.clone(),
+            own: own.clone(),
+            git,
+            agent: Arc::new(agent),
+            clock: machine.clock.clone(),
+            entropy: machine.entropy.clone(),
+            spawner: machine.spawner.clone(),
+            agents: agent_settings(config, &tuning),
+            scratch_dir,
+        };
+        let listener = TcpListener::bind((config.listen.host.as_str(), config.listen.port))
+            .await
+            .with_context(|| format!("cannot listen on {}; set HOST and PORT", config.listen))?;
+        let address = listener.local_addr()?;
+        let stop = CancellationToken::new();
+        let mut parts = JoinSet::new();
+        let health = EngineHealth::new();
+        start_ingress(&mut parts, listener, config, &machine, &store, &own, &health, &stop);
+        start_engine(&mut parts, &machine, &store, health, &stop);
+        start_workers(&mut parts, &machine, tools, tuning.pool, &stop);
+        parts.spawn(learn_account(github, own, machine.clock.clone(), stop.clone()));
+        info!(%address, "listening");
+        Ok(Self { address, store, stop, parts })
+    }
+
+    /// Stops: nothing new is taken, what runs may end, everything else waits in the store.
+    pub async fn stop(mut self) {
+        self.stop.cancel();
+        while self.parts.join_next().await.is_some() {}
+    }
+}
+
+/// How long connections and tasks may take to end when the server stops.
+const DRAIN: Duration = Duration::from_secs(20);
+
+fn absolute(path: &std::path::Path) -> anyhow::Result<PathBuf> {
+    std::path::absolute(path).with_context(|| format!("PAIRBOT_DATA_DIR {} is not a path", path.display()))
+}
+
+fn open_store(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
+    match &config.storage.database {
+        Database::Sqlite { path } => {
+            if let Some(folder) = path.parent() {
+                std::fs::create_dir_all(folder)
+                    .with_context(|| format!("the database's folder {} cannot be made", folder.display()))?;
+            }
+            Ok(Arc::new(SqliteStore::open(path)?))
+        }
+    }
+}
+
+/// The App's side of GitHub.
+pub fn github(config: &Config, machine: &Machine) -> anyhow::Result<GitHub> {
+    let settings = GitHubSettings {
+        api_url: config.github.api_url.clone(),
+        server_url: config.github.server_url.clone(),
+        app_id: config.app.id.to_string(),
+        private_key: config.app.private_key.clone(),
+    };
+    Ok(GitHub::new(&settings, machine.transport.clone(), machine.clock.clone(), machine.entropy.clone())?)
+}
+
+fn gateway(config: &Config, machine: &Machine, tuning: &Tuning) -> anyhow::Result<Gateway> {
+    let provider = |kind, settings: &Option<ProviderConfig>| {
+        settings.as_ref().map(|settings| ProviderSettings {
+            kind,
+            base_url: settings.base_url.clone(),
+            key: SecretString::clone(&settings.api_key),
+            calls_max: CALLS_MAX,
+        })
+    };
+    let providers = [
+        provider(ProviderKind::Anthropic, &config.models.anthropic),
+        provider(ProviderKind::OpenAi, &config.models.openai),
+    ];
+    Ok(Gateway::new(
+        gateway::http_client()?,
+        machine.clock.clone(),
+        machine.entropy.clone(),
+        PriceTable::shipped()?,
+        tuning.gateway,
+        providers.into_iter().flatten(),
+    ))
+}
+
+fn agent_settings(config: &Config, tuning: &Tuning) -> AgentSettings {
+    let configured = |kind: ProviderKind| match kind {
+        ProviderKind::Anthropic => config.models.anthropic.is_some(),
+        ProviderKind::OpenAi => config.models.openai.is_some(),
+    };
+    let [first, second] = DEFAULT_MODELS
+        .map(|(provider, model)| ModelChoice { provider, model: model.to_owned() });
+    // Without any key the first is named: its absence is then told by the gateway, with what to do about it.
+    let (model, other_model) = match (configured(first.provider), configured(second.provider)) {
+        (true, true) => (first, Some(second)),
+        (false, true) => (second, None),
+        (true | false, false) => (first, None),
+    };
+    AgentSettings {
+        model,
+        other_model,
+        commands_allowed: match config.sandbox {
+            Sandbox::NoneAccepted => true,
+            Sandbox::Auto => false,
+        },
+        scripted: tuning.scripted,
+        turns_max: 80,
+        command_timeout: Duration::from_mins(5),
+        search_path: "/usr/local/bin:/usr/bin:/bin".to_owned(),
+    }
+}
+
+#[expect(clippy::too_many_arguments, reason = "the parts that ingress stands between")]
+fn start_ingress(
+    parts: &mut JoinSet<()>,
+    listener: TcpListener,
+    config: &Config,
+    machine: &Machine,
+    store: &Arc<dyn Store>,
+    own: &OwnAccount,
+    health: &EngineHealth,
+    stop: &CancellationToken,
+) {
+    let state = HttpState {
+        inbox: Arc::new(store.clone()),
+        secret: WebhookSecret::new(&config.app.webhook_secret),
+        own: Arc::new(OwnApp::new(config.app.id, own.clone())),
+        clock: machine.clock.clone(),
+        engine: Some(health.clone()),
+    };
+    let router = http::router(Arc::new(state));
+    let (stop, clock) = (stop.clone(), machine.clock.clone());
+    parts.spawn(async move {
+        if let Err(error) = http::serve(listener, router, stop, DRAIN, clock).await {
+            tracing::error!(%error, "the HTTP server ended");
+        }
+    });
+}
+
+fn start_engine(
+    parts: &mut JoinSet<()>,
+    machine: &Machine,
+    store: &Arc<dyn Store>,
+    health: EngineHealth,
+    stop: &CancellationToken,
+) {
+    let engine = Engine::new(store.clone(), machine.clock.clone());
+    let stop = stop.clone();
+    parts.spawn(async move { engine.run(stop, move |now: Timestamp| health.beat(now)).await });
+}
+
+fn start_workers(
+    parts: &mut JoinSet<()>,
+    machine: &Machine,
+    tools: Tools,
+    settings: PoolSettings,
+    stop: &CancellationToken,
+) {
+    let worker = format!("{}-{:08x}", std::process::id(), machine.entropy.bits() >> 32);
+    let bus = EmbeddedBus::new(tools.store.clone(), machine.clock.clone(), worker, settings.lease_ms);
+    let workers = Workers::new(tools, Arc::new(bus), settings);
+    let stop = stop.clone();
+    parts.spawn(async move { workers.run(stop, DRAIN).await });
+}
+
+/// Asks GitHub who we are until it answers.
+async fn learn_account(github: GitHub, own: OwnAccount, clock: Arc<dyn Clock>, stop: CancellationToken) {
+    while !stop.is_cancelled() && own.known().is_none() {
+        let learnt = async {
+            let installations = github.installations().await?;
+            match installations.iter().find(|installation| !installation.suspended) {
+                Some(installation) => own.resolve(&github, installation.id).await.map(Some),
+                None => Ok(None),
+            }
+        };
+        match learnt.await {
+            Ok(Some(account)) => info!(login = %account.login, "acting as"),
+            Ok(None) => info!("the App is installed nowhere yet"),
+            Err(error) => warn!(%error, "GitHub did not tell who we are; asking again"),
+        }
+        if own.known().is_none() {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = clock.sleep(ACCOUNT_PAUSE) => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! The one status comment of a run, kept up to date in place.
+
+use pairbot_protocol::checks::{self, READY, REVIEW};
+use pairbot_protocol::ids::GateName;
+use pairbot_protocol::run::{Phase, ReviewProgress, Run, Validation};
+
+use super::blocks::{body, check_name, cost_line, cost_table, counted, folded, notices, table};
+use super::checks::word;
+use super::findings::{every, holding};
+use super::prose::cell;
+use super::{RunFacts, answer, halts, phase};
+
+/// The status comment: where the run is, what each reviewer and gate says of the present head, what is open, what it
+/// cost, and what a person can do.
+pub fn status_comment(run: &Run, facts: &RunFacts) -> String {
+    let mut parts = vec![
+        format!("### Pairbot: {}", phase::headline(run)),
+        phase::next(run),
+        halt_detail(run, facts),
+        notices(&facts.notices),
+    ];
+    if let Some(pull_request) = run.pull_request.as_ref() {
+        parts.push(format!("Pull request: #{}", pull_request.number));
+    }
+    if let Some(validation) = run.validation() {
+        parts.push(progress(run, validation));
+    }
+    let open = run.holding().count();
+    if open > 0 {
+        parts.push(format!("**{} open**\n\n{}", counted(open, "finding"), holding(run)));
+    }
+    if !run.findings.is_empty() {
+        let title = format!("All findings ({})", run.findings.len());
+        parts.push(folded(&title, &every(run)));
+    }
+    parts.push(folded(&format!("Cost: {}", cost_line(facts)), &cost_table(facts)));
+    parts.push(folded("Commands", &answer::commands()));
+    parts.push(folded("About this run", &about(run, facts)));
+    body(&parts)
+}
+
+fn halt_detail(run: &Run, facts: &RunFacts) -> String {
+    match &run.phase {
+        Phase::Halted { reason, detail, .. } => halts::detail(*reason, detail, &facts.home),
+        Phase::Queued { .. }
+        | Phase::Creating { .. }
+        | Phase::Opening { .. }
+        | Phase::Validating(_)
+        | Phase::AwaitingHuman(_)
+        | Phase::Refused { .. }
+        | Phase::Merged { .. }
+        | Phase::Closed { .. } => String::new(),
+    }
+}
+
+/// What is known of the head.
+fn progress(run: &Run, validation: &Validation) -> String {
+    let reviewers = validation.reviews.iter().map(|(name, progress)| {
+        let said = match progress {
+            ReviewProgress::Pending => "reads".to_owned(),
+            ReviewProgress::Done => {
+                let open = run.holding().filter(|finding| finding.reviewer == *name).count();
+                if open == 0 {
+                    "nothing open".to_owned()
+                } else {
+                    format!("{} open", counted(open, "finding"))
+                }
+            }
+            ReviewProgress::Failed { detail } => format!("failed: {}", cell(detail, 160)),
+        };
+        vec![format!("reviewer `{name}`"), said]
+    });
+    let gates = validation.gates.keys().map(|name| vec![check_name(name), gate(run, name, validation)]);
+    let rows: Vec<Vec<String>> = reviewers.chain(gates).collect();
+    let of = format!("`{}`", validation.head.short());
+    table(&[&format!("on {of}"), "says"], &rows)
+}
+
+/// What a gate says of a head, in a cell.
+pub(super) fn gate(run: &Run, name: &GateName, validation: &Validation) -> String {
+    let progress = validation.gates.get(name);
+    word(
+        progress,
+        name.as_str() == REVIEW || name.as_str() == READY,
+        &checks::view(run, name, &validation.head),
+    )
+}
+
+fn about(run: &Run, facts: &RunFacts) -> String {
+    let mut rows = vec![
+        vec!["run".to_owned(), format!("`{}`", run.id)],
+        vec!["branch".to_owned(), format!("`{}`", run.id.branch())],
+        vec!["started by".to_owned(), format!("`{}`", run.labelled_by.login)],
+    ];
+    if let Some(head) = &run.head {
+        rows.push(vec!["head".to_owned(), format!("`{head}`")]);
+    }
+    if let Some(base) = &run.base {
+        rows.push(vec!["compared with".to_owned(), format!("`{base}`")]);
+    }
+    if let Some(policy) = &run.policy {
+        let limits = format!(
+            "{} rounds, {} a run, {} of work",
+            policy.rounds_max,
+            policy.run_budget,
+            crate::policy::duration(policy.run_ms_max)
+        );
+        rows.push(vec!["policy".to_owned(), limits]);
+    }
+    if let Some(url) = &facts.run_url {
+        rows.push(vec!["details".to_owned(), url.replace('|', "%7C")]);
+    }
+    table(&["", ""], &rows)
+}

@@ -1,0 +1,88 @@
+//! The store's budget and transcripts, as an agent's task sees them: through its lease and no other way.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use pairbot_protocol::ids::{Money, Usage};
+
+use crate::agents::{TranscriptError, TranscriptStore, Turn};
+use crate::gateway::{AccountError, BudgetAccount, ReservationId};
+use crate::ports::Clock;
+use crate::store::{self, Lease, Store, StoreError};
+
+/// The money of the run a task belongs to.
+pub(super) struct TaskAccount {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) lease: Lease,
+}
+
+fn account_error(error: StoreError) -> AccountError {
+    match error {
+        StoreError::BudgetExhausted { limit, spent, reserved } => AccountError::Exhausted { limit, spent, reserved },
+        StoreError::LeaseLost { .. } => AccountError::LeaseLost,
+        other => AccountError::Unavailable(other.to_string()),
+    }
+}
+
+#[async_trait]
+impl BudgetAccount for TaskAccount {
+    async fn remaining(&self) -> Result<Money, AccountError> {
+        let budget = self.store.budget(self.lease.run()).await.map_err(account_error)?;
+        Ok(budget.limit.minus(budget.spent).minus(budget.reserved))
+    }
+
+    async fn reserve(&self, amount: Money, purpose: &str) -> Result<ReservationId, AccountError> {
+        let now = self.clock.now();
+        let reservation = self.store.reserve(&self.lease, amount, purpose, now).await.map_err(account_error)?;
+        Ok(ReservationId(reservation.0))
+    }
+
+    async fn settle(
+        &self,
+        reservation: ReservationId,
+        actual: Money,
+        usage: Usage,
+        model: &str,
+    ) -> Result<(), AccountError> {
+        let reservation = store::ReservationId(reservation.0);
+        self.store.settle(reservation, actual, usage, model).await.map_err(account_error)
+    }
+
+    async fn release(&self, reservation: ReservationId) -> Result<(), AccountError> {
+        self.store.release(store::ReservationId(reservation.0)).await.map_err(account_error)
+    }
+}
+
+/// The conversation of a task, kept turn by turn.
+pub(super) struct TaskTranscript {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) lease: Lease,
+    pub(super) key: String,
+    /// Whether the worktree that the conversation speaks of is still there. If not, it begins anew.
+    pub(super) resumes: bool,
+}
+
+fn transcript_error(error: StoreError) -> TranscriptError {
+    match error {
+        StoreError::LeaseLost { .. } => TranscriptError::LeaseLost,
+        other => TranscriptError::Unavailable(other.to_string()),
+    }
+}
+
+#[async_trait]
+impl TranscriptStore for TaskTranscript {
+    async fn append(&self, turn: &Turn) -> Result<(), TranscriptError> {
+        let payload = serde_json::to_string(turn).map_err(|error| TranscriptError::Unavailable(error.to_string()))?;
+        self.store.append_turn(&self.lease, &self.key, turn.position, &payload).await.map_err(transcript_error)
+    }
+
+    async fn load(&self) -> Result<Vec<Turn>, TranscriptError> {
+        if !self.resumes {
+            return Ok(Vec::new());
+        }
+        let payloads = self.store.turns(self.lease.run(), &self.key).await.map_err(transcript_error)?;
+        // What an older version wrote may not be readable: the conversation is taken up to there.
+        Ok(payloads.iter().map_while(|payload| serde_json::from_str(payload).ok()).collect())
+    }
+}

@@ -1,0 +1,193 @@
+//! The creator's task: a worktree, an agent in it, a commit of what it left, a push that is compare-and-set.
+//!
+//! Every step can be repeated. The worktree and the conversation survive a crash, the commit is a function of the
+//! task and the files, and the push finds itself already done.
+
+use pairbot_protocol::finding::FindingState;
+use pairbot_protocol::ids::{HeadSha, Round};
+use pairbot_protocol::run::{GateProgress, Phase, Run};
+use pairbot_protocol::signal::{CreateOutcome, Failure, Signal, Spend, Verdict};
+
+use super::agent_task::{self, Ended};
+use super::tools::Home;
+use super::workspace::Workspace;
+use super::{Assignment, Product, Setback, Tools};
+use crate::agents::{CreateTask, Feedback, HandIn, TaskPorts};
+use crate::git::{CommitRequest, GitError, Identity, Staged, Worktree};
+use crate::github::{BotAccount, GitAccess};
+
+/// Files that run with the repository's own rights once they are on a branch. GitHub refuses to take them from an App
+/// without the `workflows` permission, which Pairbot does not ask for; refusing earlier says so more clearly.
+const WORKFLOWS: &str = ".github/workflows/";
+
+pub(super) async fn create(
+    tools: &Tools,
+    task: &Assignment<'_>,
+    round: Round,
+    attempt: u32,
+    onto: Option<&HeadSha>,
+) -> Result<Product, Setback> {
+    let run = &task.run;
+    let wanted = matches!(run.phase, Phase::Creating { .. }) && (run.round, run.attempt) == (round, attempt);
+    if !wanted {
+        return Err(Setback::Cancelled);
+    }
+    let home = tools.home(run).await?;
+    // Known before anything is pushed, so that ingress tells this push from one of a stranger.
+    let bot = tools.own.resolve(&tools.github, run.installation).await?;
+    let issue = home.client.issue(run.id.issue).await?;
+    let workspace = Workspace::fetch(tools, &home, run.id).await?;
+    let start: HeadSha = match onto {
+        Some(head) => head.clone(),
+        // The base that intake read, and not a newer one, so that a repeated task makes the same commit.
+        None => run.base.as_ref().unwrap_or(&workspace.base).as_str().parse().map_err(unreadable)?,
+    };
+    workspace.have(&home, &start).await?;
+    let role = format!("create-{attempt}");
+    let opened = workspace.worktree(run.id, round, &role, &start).await?;
+    let transcript = agent_task::transcript(tools, task, "create", round, attempt, opened.resumed);
+    let account = agent_task::account(tools, task);
+    let scratch = tempfile::tempdir_in(&tools.scratch_dir)
+        .map_err(|error| Setback::Retry(format!("no scratch directory: {error}")))?;
+    let order = CreateTask {
+        repository: home.facts.full_name.to_string(),
+        issue: run.id.issue,
+        title: issue.title.clone(),
+        body: issue.body.clone(),
+        round,
+        guidance: agent_task::guidance(&home).await?,
+        open_findings: open_findings(run),
+        gate_reports: gate_reports(run),
+        feedback: feedback(run, round),
+        root: opened.worktree.path(),
+        scratch: scratch.path().to_owned(),
+        commands_allowed: tools.agents.commands_allowed,
+        model: tools.agents.choose(&policy(run)?.creator)?,
+        limits: agent_task::limits(tools, run),
+    };
+    let ports = TaskPorts { account: &account, transcript: &transcript };
+    let made = tools.agent.create(order, ports).await;
+    let spend = agent_task::spend(tools, task).await?;
+    let outcome = match made.result {
+        Ok(hand_in) => {
+            let creation = Creation { task, home: &home, workspace: &workspace, bot, start, onto };
+            creation.deliver(&opened.worktree, hand_in).await?
+        }
+        Err(failure) => match agent_task::ended(failure) {
+            Ended::Failed(failure, detail) => CreateOutcome::Failed { failure, detail },
+            Ended::Setback(setback) => return Err(setback),
+        },
+    };
+    let mut product = Product::signal(run, created(round, attempt, outcome, spend));
+    product.leftover = Some(opened.worktree);
+    Ok(product)
+}
+
+fn created(round: Round, attempt: u32, outcome: CreateOutcome, spend: Spend) -> Signal {
+    Signal::Created { round, attempt, outcome, spend }
+}
+
+fn unreadable(error: pairbot_protocol::ids::MalformedId) -> Setback {
+    Setback::agent(error.to_string())
+}
+
+fn policy(run: &Run) -> Result<&pairbot_protocol::policy::Policy, Setback> {
+    run.policy.as_ref().ok_or_else(|| Setback::agent("the run has no policy yet"))
+}
+
+fn open_findings(run: &Run) -> Vec<crate::agents::OpenFinding> {
+    run.findings
+        .values()
+        .filter(|finding| finding.state == FindingState::Open)
+        .map(agent_task::open_finding)
+        .collect()
+}
+
+fn gate_reports(run: &Run) -> Vec<String> {
+    let gates = run.validation().into_iter().flat_map(|validation| &validation.gates);
+    gates
+        .filter_map(|(name, progress)| match progress {
+            GateProgress::Reported(report) if report.verdict == Verdict::Red => {
+                Some(format!("{name}: {}\n{}", report.title, report.summary))
+            }
+            GateProgress::Reported(_) | GateProgress::Pending => None,
+        })
+        .collect()
+}
+
+fn feedback(run: &Run, round: Round) -> Vec<Feedback> {
+    let told_now = run.feedback.iter().filter(|feedback| feedback.told_in == Some(round));
+    told_now.map(|feedback| Feedback { author: feedback.by.login.clone(), body: feedback.text.clone() }).collect()
+}
+
+/// A change that was handed in and is on its way to the branch.
+struct Creation<'a> {
+    task: &'a Assignment<'a>,
+    home: &'a Home,
+    workspace: &'a Workspace,
+    bot: &'a BotAccount,
+    start: HeadSha,
+    onto: Option<&'a HeadSha>,
+}
+
+impl Creation<'_> {
+    async fn deliver(&self, worktree: &Worktree, hand_in: HandIn) -> Result<CreateOutcome, Setback> {
+        let staged = match worktree.stage().await {
+            Ok(staged) => staged,
+            Err(GitError::Unsafe { what }) => return Ok(failed(Failure::Agent, format!("refused as unsafe: {what}"))),
+            Err(error) => return Err(error.into()),
+        };
+        let start_tree = self.workspace.mirror.tree_of(&self.start).await?;
+        if staged.tree == start_tree || self.task.run.trees.contains(&staged.tree) {
+            return Ok(CreateOutcome::NoProgress);
+        }
+        if let Some(path) = workflow_touched(&staged) {
+            let detail = format!(
+                "The change touches `{path}`. Workflow files run with the repository's rights, and Pairbot has no \
+                 permission to push them; a person has to make this part of the change."
+            );
+            return Ok(failed(Failure::Permission, detail));
+        }
+        let head = self.workspace.mirror.commit_tree(&self.commit(&staged, &hand_in)).await?;
+        let reach = self.home.reach(GitAccess::Push).await?;
+        let pushed = self.workspace.mirror.push(&reach.remote, &self.workspace.branch, &head, self.onto).await;
+        match self.home.heard(&reach, pushed).await {
+            Ok(_) => Ok(CreateOutcome::Pushed {
+                head,
+                base: self.workspace.base.clone(),
+                tree: staged.tree,
+                title: hand_in.title,
+                summary: hand_in.summary,
+                answers: hand_in.answers,
+            }),
+            Err(GitError::HeadMoved { actual, .. }) => Ok(CreateOutcome::HeadMoved { actual }),
+            Err(error @ GitError::PushRefused { .. }) => Ok(failed(Failure::Permission, error.to_string())),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// A commit that depends on the task and the files alone, so that a repeated task makes it again and no other.
+    fn commit(&self, staged: &Staged, hand_in: &HandIn) -> CommitRequest {
+        let run = &self.task.run;
+        let labeller = &run.labelled_by;
+        CommitRequest {
+            tree: staged.tree.clone(),
+            parents: vec![self.start.clone()],
+            author: Identity::bot(&self.bot.slug, self.bot.id),
+            date: self.task.claimed.created_at,
+            message: crate::text::commit_message(run, &hand_in.title, &hand_in.summary, None),
+            co_authors: vec![Identity::person(labeller.login.as_str(), labeller.id)],
+        }
+    }
+}
+
+fn failed(failure: Failure, detail: String) -> CreateOutcome {
+    CreateOutcome::Failed { failure, detail }
+}
+
+fn workflow_touched(staged: &Staged) -> Option<&str> {
+    let paths = staged.changes.iter().flat_map(|change| [Some(&change.path), change.old_path.as_ref()]);
+    paths.flatten().map(String::as_str).find(|path| {
+        path.get(..WORKFLOWS.len()).is_some_and(|start| start.eq_ignore_ascii_case(WORKFLOWS))
+    })
+}

@@ -1,0 +1,84 @@
+//! Workers: they carry out one task each, under a lease, and have no state of their own.
+//!
+//! One file a task. What a task takes from the world is in [`Tools`]; what it brings about is a [`Product`]; an error
+//! says what is next ([`Setback`]). Everything is done so that doing it again changes nothing: a worker may die at
+//! any line, and another begins from the first.
+
+mod account;
+mod agent_task;
+mod create;
+mod gate;
+mod inspect;
+mod open_pull_request;
+mod permission;
+mod pool;
+mod publish;
+mod review;
+mod setback;
+mod tools;
+mod workspace;
+
+pub use pool::{PoolSettings, Workers};
+pub use setback::Setback;
+pub use tools::{AgentSettings, Tools};
+
+use pairbot_protocol::run::Run;
+use pairbot_protocol::signal::{Envelope, Signal, Target};
+
+use crate::git::Worktree;
+use crate::store::{Claimed, Done, Lease};
+
+/// What a task brought about.
+#[derive(Debug, Default)]
+pub struct Product {
+    /// For the store.
+    pub done: Done,
+    /// What is not needed any more once the store has taken the result. Before that, a crash would need it again.
+    pub leftover: Option<Worktree>,
+}
+
+impl Product {
+    /// Nothing that anybody must hear.
+    fn nothing() -> Self {
+        Self::default()
+    }
+
+    /// A signal for the task's own run.
+    fn signal(run: &Run, signal: Signal) -> Self {
+        Self { done: Done { signals: vec![envelope(run, signal)], receipts: Vec::new() }, leftover: None }
+    }
+
+    /// The outside name of something that was published.
+    fn receipt(key: impl Into<String>, value: impl ToString) -> Self {
+        let receipts = vec![(key.into(), value.to_string())];
+        Self { done: Done { signals: Vec::new(), receipts }, leftover: None }
+    }
+}
+
+/// A signal addressed to a run by its name.
+fn envelope(run: &Run, signal: Signal) -> Envelope {
+    Envelope { installation: run.installation, target: Target::Run { run: run.id }, signal }
+}
+
+impl crate::github::Licence for Lease {
+    fn task(&self) -> pairbot_protocol::ids::TaskId {
+        Lease::task(self)
+    }
+}
+
+/// A task with the run it serves, as it is now.
+struct Assignment<'a> {
+    claimed: &'a Claimed,
+    run: Run,
+}
+
+impl Assignment<'_> {
+    fn lease(&self) -> &Lease {
+        &self.claimed.lease
+    }
+
+    /// Whether an earlier attempt may have got through without telling: look before writing again.
+    fn look_first(&self) -> bool {
+        self.claimed.attempt > 1
+    }
+}

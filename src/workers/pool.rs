@@ -1,0 +1,249 @@
+//! The pool: claims tasks, keeps their leases, carries them out side by side, and says what is next when one fails.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pairbot_protocol::effect::Work;
+use pairbot_protocol::ids::Timestamp;
+use pairbot_protocol::signal::{Failure, Signal, WorkKind};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, debug, error, info, warn};
+
+use super::{Assignment, Product, Setback, Tools, create, envelope, gate, inspect, open_pull_request, permission, publish, review};
+use crate::bus::Bus;
+use crate::store::{Claimed, StoreError, TaskEffect, TaskKinds};
+use crate::telemetry::spans;
+
+/// How much is done at once, and how patiently.
+#[derive(Debug, Clone, Copy)]
+pub struct PoolSettings {
+    /// Agents and gates at a time.
+    pub work_slots: usize,
+    /// Writes to GitHub at a time.
+    pub publication_slots: usize,
+    /// How long a lease lasts without a heartbeat, in milliseconds.
+    pub lease_ms: u64,
+    /// How often a task is tried before it is given up. A claim by a worker that died counts too.
+    pub attempts_max: u32,
+    /// The pause after the first failed attempt, in milliseconds; each further one doubles it.
+    pub retry_ms: u64,
+    /// The longest pause, in milliseconds.
+    pub retry_ms_max: u64,
+}
+
+impl Default for PoolSettings {
+    fn default() -> Self {
+        Self {
+            work_slots: 8,
+            publication_slots: 4,
+            lease_ms: 30_000,
+            attempts_max: 10,
+            retry_ms: 1_000,
+            retry_ms_max: 120_000,
+        }
+    }
+}
+
+/// Workers of one process.
+#[derive(Clone)]
+pub struct Workers {
+    tools: Tools,
+    bus: Arc<dyn Bus>,
+    settings: PoolSettings,
+}
+
+impl Workers {
+    /// Workers that take their tasks from a bus.
+    pub fn new(tools: Tools, bus: Arc<dyn Bus>, settings: PoolSettings) -> Self {
+        Self { tools, bus, settings }
+    }
+
+    /// Works until told to stop; then takes nothing new and gives what is running `drain` to end. What has not ended
+    /// then is taken up again after its lease.
+    pub async fn run(&self, stop: CancellationToken, drain: Duration) {
+        tokio::join!(
+            self.lane(TaskKinds::Work, self.settings.work_slots, &stop, drain),
+            self.lane(TaskKinds::Publication, self.settings.publication_slots, &stop, drain),
+        );
+    }
+
+    async fn lane(&self, kinds: TaskKinds, slots: usize, stop: &CancellationToken, drain: Duration) {
+        let mut running = JoinSet::new();
+        while !stop.is_cancelled() {
+            while running.try_join_next().is_some() {}
+            let Some(free) = NonZeroUsize::new(slots.saturating_sub(running.len())) else {
+                tokio::select! {
+                    () = stop.cancelled() => break,
+                    _ = running.join_next() => {}
+                }
+                continue;
+            };
+            let claimed = tokio::select! {
+                () = stop.cancelled() => break,
+                claimed = self.bus.next(kinds, free) => claimed,
+                Some(_) = running.join_next() => continue,
+            };
+            match claimed {
+                Ok(tasks) => {
+                    for task in tasks {
+                        let workers = self.clone();
+                        running.spawn(async move { workers.carry_out(task).await });
+                    }
+                }
+                Err(error) => {
+                    error!(%error, "no tasks could be claimed; the worker tries again");
+                    self.tools.clock.sleep(Duration::from_millis(self.settings.retry_ms)).await;
+                }
+            }
+        }
+        let ended = async { while running.join_next().await.is_some() {} };
+        tokio::select! {
+            () = ended => {}
+            () = self.tools.clock.sleep(drain) => {
+                warn!("tasks were still running when the time to drain was over; they are taken up again later");
+            }
+        }
+    }
+
+    /// Carries out one task to whatever end.
+    pub async fn carry_out(&self, claimed: Claimed) {
+        let (lease, attempt) = (claimed.lease.clone(), claimed.attempt);
+        let kind = kind_of(&claimed.effect);
+        let span = spans::task(&lease.run(), lease.task(), &kind, attempt);
+        let result = async {
+            let outcome = tokio::select! {
+                outcome = self.perform(&claimed) => outcome,
+                () = self.keep_lease(&claimed) => Err(Setback::Cancelled),
+            };
+            self.conclude(&claimed, outcome).await
+        };
+        if let Err(error) = result.instrument(span).await {
+            // The lease expires and the task is tried again: nothing is lost but time.
+            error!(%error, task = %lease.task(), "the end of a task could not be stored");
+        }
+    }
+
+    async fn perform(&self, claimed: &Claimed) -> Result<Product, Setback> {
+        let Some(stored) = self.tools.store.run(claimed.lease.run()).await? else {
+            return Err(Setback::Cancelled);
+        };
+        let assignment = Assignment { claimed, run: stored.run };
+        let tools = &self.tools;
+        match &claimed.effect {
+            TaskEffect::Work(work) => match work {
+                Work::Inspect { by } => inspect::inspect(tools, &assignment, by).await,
+                Work::ReadPermission { request, of } => permission::read(tools, &assignment, *request, of).await,
+                Work::Create { round, attempt, onto } => {
+                    create::create(tools, &assignment, *round, *attempt, onto.as_ref()).await
+                }
+                Work::OpenPullRequest { head } => open_pull_request::open(tools, &assignment, head).await,
+                Work::Review { reviewer, round, head } => {
+                    review::review(tools, &assignment, reviewer, *round, head).await
+                }
+                Work::Gate { gate, head } => gate::examine(tools, &assignment, gate, head).await,
+            },
+            TaskEffect::Publication(publication) => publish::publish(tools, &assignment, publication).await,
+        }
+    }
+
+    /// Returns when the lease is lost.
+    async fn keep_lease(&self, claimed: &Claimed) {
+        let pause = Duration::from_millis((self.settings.lease_ms / 3).max(1));
+        loop {
+            self.tools.clock.sleep(pause).await;
+            let now = self.tools.clock.now();
+            match self.tools.store.heartbeat(&claimed.lease, now, self.settings.lease_ms).await {
+                Ok(()) => {}
+                Err(StoreError::LeaseLost { .. }) => return,
+                // The store may be back before the lease expires; if not, the result is refused by its fence.
+                Err(error) => warn!(%error, "a lease could not be extended"),
+            }
+        }
+    }
+
+    async fn conclude(&self, claimed: &Claimed, outcome: Result<Product, Setback>) -> Result<(), StoreError> {
+        let (store, lease, now) = (&self.tools.store, &claimed.lease, self.tools.clock.now());
+        let stored = match outcome {
+            Ok(product) => {
+                let stored = store.complete(lease, product.done, now).await;
+                if let (Ok(()), Some(worktree)) = (&stored, product.leftover)
+                    && let Err(error) = worktree.close().await
+                {
+                    warn!(%error, "a worktree was left behind; the next sweep removes it");
+                }
+                stored
+            }
+            Err(Setback::Snooze { until, why }) => {
+                info!(until = until.unix_ms, why, "a task waits");
+                store.retry_later(lease, until.max(now.plus_ms(1)), &why, false).await
+            }
+            Err(Setback::Retry(why)) if claimed.attempt < self.settings.attempts_max => {
+                let at = self.again_at(now, claimed.attempt);
+                warn!(attempt = claimed.attempt, why, "a task is tried again");
+                store.retry_later(lease, at, &why, true).await
+            }
+            Err(Setback::Retry(why)) => {
+                let detail = format!("given up after {} attempts: {why}", claimed.attempt);
+                self.bury(claimed, Failure::Agent, detail, now).await
+            }
+            Err(Setback::GiveUp { failure, detail }) => self.bury(claimed, failure, detail, now).await,
+            Err(Setback::Cancelled) => {
+                debug!("a task is no longer wanted");
+                store.complete(lease, Product::nothing().done, now).await
+            }
+        };
+        match stored {
+            // Whoever took the lease, or withdrew the work, decides what becomes of the task.
+            Err(StoreError::LeaseLost { .. }) => Ok(()),
+            other => other,
+        }
+    }
+
+    async fn bury(
+        &self,
+        claimed: &Claimed,
+        failure: Failure,
+        detail: String,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        warn!(%detail, "a task is given up");
+        let lease = &claimed.lease;
+        let signals = match self.tools.store.run(lease.run()).await? {
+            Some(stored) => vec![envelope(&stored.run, failed(&claimed.effect, failure, &detail))],
+            None => Vec::new(),
+        };
+        self.tools.store.bury(lease, &detail, signals, now).await
+    }
+
+    /// Exponential, with up to half of it again at random, so that tasks that failed together do not return together.
+    fn again_at(&self, now: Timestamp, attempt: u32) -> Timestamp {
+        let doubled = self.settings.retry_ms.saturating_mul(1_u64 << attempt.saturating_sub(1).min(20));
+        let pause = doubled.min(self.settings.retry_ms_max).max(1);
+        now.plus_ms(pause.saturating_add(self.tools.entropy.bits() % (pause / 2 + 1)))
+    }
+}
+
+fn failed(effect: &TaskEffect, failure: Failure, detail: &str) -> Signal {
+    let work = match effect {
+        TaskEffect::Work(Work::Inspect { .. }) => WorkKind::Inspect,
+        TaskEffect::Work(Work::ReadPermission { request, .. }) => WorkKind::ReadPermission { request: *request },
+        TaskEffect::Work(Work::Create { .. }) => WorkKind::Create,
+        TaskEffect::Work(Work::OpenPullRequest { .. }) => WorkKind::OpenPullRequest,
+        TaskEffect::Work(Work::Review { reviewer, head, .. }) => {
+            WorkKind::Review { reviewer: reviewer.clone(), head: head.clone() }
+        }
+        TaskEffect::Work(Work::Gate { gate, head }) => WorkKind::Gate { gate: gate.clone(), head: head.clone() },
+        TaskEffect::Publication(_) => WorkKind::Publish,
+    };
+    let detail = detail.chars().take(2_000).collect();
+    Signal::TaskFailed { work, failure, detail }
+}
+
+fn kind_of(effect: &TaskEffect) -> String {
+    match effect {
+        TaskEffect::Work(work) => work.lane(),
+        TaskEffect::Publication(publication) => publication.key(),
+    }
+}

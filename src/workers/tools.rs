@@ -1,0 +1,134 @@
+//! What tasks take from the world.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pairbot_protocol::ids::IssueNumber;
+use pairbot_protocol::policy::{AgentChoice, Provider};
+use pairbot_protocol::run::Run;
+use secrecy::SecretString;
+
+use crate::agents::Agent;
+use crate::gateway::{ModelChoice, ProviderKind};
+use crate::git::{Git, GitError, Remote};
+use crate::github::{GitAccess, GitHub, OwnAccount, RepositoryClient, RepositoryFacts};
+use crate::ports::{Clock, Entropy, Spawner};
+use crate::store::Store;
+
+use super::Setback;
+
+/// Everything a task may use.
+#[derive(Clone)]
+pub struct Tools {
+    /// The durable state.
+    pub store: Arc<dyn Store>,
+    /// GitHub, as the App.
+    pub github: GitHub,
+    /// The account under which the App acts.
+    pub own: OwnAccount,
+    /// Pairbot's own git.
+    pub git: Git,
+    /// Who writes and reads changes.
+    pub agent: Arc<dyn Agent>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Chance.
+    pub entropy: Arc<dyn Entropy>,
+    /// Other programs.
+    pub spawner: Arc<dyn Spawner>,
+    /// How agents are run.
+    pub agents: AgentSettings,
+    /// Where temporary files of tasks go.
+    pub scratch_dir: PathBuf,
+}
+
+/// How agents are run.
+#[derive(Debug, Clone)]
+pub struct AgentSettings {
+    /// Which model plays where the policy names none.
+    pub model: ModelChoice,
+    /// The model for the other provider, if it is configured too.
+    pub other_model: Option<ModelChoice>,
+    /// Whether the operator lets agents and gates run commands without a sandbox.
+    pub commands_allowed: bool,
+    /// Whether the models are scripted, as in the demo, which everything shown must say.
+    pub scripted: bool,
+    /// How many answers of a model one task may have.
+    pub turns_max: u32,
+    /// How long one command of an agent may run.
+    pub command_timeout: Duration,
+    /// `PATH` for commands of agents and gates.
+    pub search_path: String,
+}
+
+impl AgentSettings {
+    /// The model that a policy's choice means here.
+    pub(super) fn choose(&self, choice: &AgentChoice) -> Result<ModelChoice, Setback> {
+        let kind = choice.provider.map(|provider| match provider {
+            Provider::Anthropic => ProviderKind::Anthropic,
+            Provider::Openai => ProviderKind::OpenAi,
+        });
+        let configured = [Some(&self.model), self.other_model.as_ref()];
+        let default = match kind {
+            None => Some(&self.model),
+            Some(kind) => configured.into_iter().flatten().find(|model| model.provider == kind),
+        };
+        let default = default.ok_or_else(|| {
+            Setback::agent("the policy names a provider for which this server has no key; ask its operator for one")
+        })?;
+        let model = choice.model.clone().unwrap_or_else(|| default.model.clone());
+        Ok(ModelChoice { provider: default.provider, model })
+    }
+}
+
+/// A run's repository: its client, and what it is called now.
+pub(super) struct Home {
+    pub(super) client: RepositoryClient,
+    pub(super) facts: RepositoryFacts,
+}
+
+impl Tools {
+    /// The client for a run's repository.
+    pub(super) fn repository(&self, run: &Run) -> RepositoryClient {
+        self.github.repository(run.installation, run.id.repository)
+    }
+
+    /// The run's repository with its present name.
+    pub(super) async fn home(&self, run: &Run) -> Result<Home, Setback> {
+        let client = self.repository(run);
+        let facts = client.facts().await?;
+        Ok(Home { client, facts })
+    }
+
+    /// The number that the issue endpoints know a run's pull request by: to GitHub each pull request is an issue.
+    pub(super) fn conversation(run: &Run) -> Option<IssueNumber> {
+        run.pull_request.as_ref().map(|pull_request| IssueNumber(pull_request.number.0))
+    }
+}
+
+/// Where git reaches a repository, and the token it is shown.
+pub(super) struct Reach {
+    pub(super) remote: Remote,
+    token: SecretString,
+    access: GitAccess,
+}
+
+impl Home {
+    /// Where git reaches the repository, with a token for what is to be done.
+    pub(super) async fn reach(&self, access: GitAccess) -> Result<Reach, Setback> {
+        let token = self.client.git_token(access).await?;
+        let remote = Remote::new(&self.facts.clone_url, Some(token.clone()))
+            .map_err(|error| Setback::agent(error.to_string()))?;
+        Ok(Reach { remote, token, access })
+    }
+
+    /// Takes note of what git said about a token: one that was refused is not shown again, since it may have expired
+    /// early or lost a right.
+    pub(super) async fn heard<T>(&self, reach: &Reach, answer: Result<T, GitError>) -> Result<T, GitError> {
+        if let Err(GitError::AuthenticationFailed { .. }) = &answer {
+            self.client.refuse_git_token(reach.access, &reach.token).await;
+        }
+        answer
+    }
+}
