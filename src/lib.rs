@@ -5,6 +5,7 @@ pub mod agents;
 pub mod bus;
 pub mod cli;
 pub mod config;
+pub mod demo;
 pub mod engine;
 pub mod gates;
 pub mod gateway;

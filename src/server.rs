@@ -134,6 +134,14 @@ impl Server {
     }
 }
 
+impl Server {
+    /// Ends every part where it stands, as a power cut would, and waits until none holds the store any more.
+    pub async fn kill(mut self) {
+        self.parts.abort_all();
+        while self.parts.join_next().await.is_some() {}
+    }
+}
+
 /// How long connections and tasks may take to end when the server stops.
 const DRAIN: Duration = Duration::from_secs(20);
 

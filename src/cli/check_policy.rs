@@ -7,6 +7,7 @@ use std::path::Path;
 use pairbot_protocol::policy::{AgentChoice, CiRule, GateKind, Policy, Provider};
 
 use crate::policy::{self, PolicyProblem};
+use crate::text::counted;
 
 /// What was found out about a policy file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,8 +52,7 @@ fn invalid(path: &Path, problems: &[PolicyProblem]) -> String {
         // Writing to a string cannot fail.
         let _ = writeln!(report, "{}:{problem}", path.display());
     }
-    let count = problems.len();
-    let _ = writeln!(report, "{count} problem{}; see docs/policy.md", if count == 1 { "" } else { "s" });
+    let _ = writeln!(report, "{}; see docs/policy.md", counted(problems.len(), "problem"));
     report
 }
 

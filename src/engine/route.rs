@@ -17,7 +17,9 @@ pub(super) enum Route {
 
 pub(super) async fn route(store: &dyn Store, envelope: &Envelope) -> Result<Route, StoreError> {
     let runs = store.runs_for(&envelope.target).await?;
-    if let (Signal::LabelSet { .. }, Target::Issue { repository, issue }) = (&envelope.signal, &envelope.target) {
+    if let (Signal::LabelSet { .. }, Target::Issue { repository, issue }) =
+        (&envelope.signal, &envelope.target)
+    {
         let newest = runs.into_iter().max_by_key(|run| run.ordinal);
         let Some(newest) = newest else {
             return Ok(Route::Open(RunId { repository: *repository, issue: *issue, ordinal: 1 }));

@@ -3,8 +3,8 @@
 use pairbot_protocol::policy::CiRule;
 use pairbot_protocol::signal::{GateReport, Verdict};
 
-use super::{and_more, counted, report};
-use crate::text::{prose, untrusted};
+use super::{and_more, report};
+use crate::text::{counted, prose, untrusted};
 
 /// How many checks are named one by one.
 const NAMED_MAX: usize = 50;

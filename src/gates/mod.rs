@@ -51,8 +51,3 @@ fn annotation(path: &str, line: u32, message: String) -> Annotation {
 fn and_more(count: usize, named: usize) -> String {
     if count > named { format!("\n- and {} more", count - named) } else { String::new() }
 }
-
-/// A number with its noun: `1 file`, `2 files`.
-fn counted(count: usize, noun: &str) -> String {
-    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
-}

@@ -3,8 +3,8 @@
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use pairbot_protocol::signal::{GateReport, Verdict};
 
-use super::{ANNOTATIONS_MAX, ChangedFile, and_more, annotation, counted, report, unknown};
-use crate::text::untrusted;
+use super::{ANNOTATIONS_MAX, ChangedFile, and_more, annotation, report, unknown};
+use crate::text::{counted, untrusted};
 
 /// Compiles one glob of a policy. `*` and `?` stop at `/`, `**` does not; a glob that ends in `/` means everything
 /// below. Letters match in either case: on many machines `.Claude/` is `.claude/`.

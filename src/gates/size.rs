@@ -2,8 +2,8 @@
 
 use pairbot_protocol::signal::{GateReport, Verdict};
 
-use super::{ChangedFile, and_more, counted, report};
-use crate::text::untrusted;
+use super::{ChangedFile, and_more, report};
+use crate::text::{counted, untrusted};
 
 /// How many of the largest files are named.
 const NAMED_MAX: usize = 10;
@@ -13,7 +13,11 @@ pub fn examine(files: &[ChangedFile], files_max: u32, lines_max: u32) -> GateRep
     let lines = files.iter().map(|file| u64::from(file.lines())).sum::<u64>();
     let files_over = files.len() > usize::try_from(files_max).unwrap_or(usize::MAX);
     let lines_over = lines > u64::from(lines_max);
-    let size = format!("{}, {lines} changed lines", counted(files.len(), "file"));
+    let uncounted = match files.iter().filter(|file| file.binary).count() {
+        0 => String::new(),
+        count => format!(" and {} without lines to count", counted(count, "file")),
+    };
+    let size = format!("{}, {lines} changed lines{uncounted}", counted(files.len(), "file"));
     let limits = format!("{files_max} files and {lines_max} lines");
     let (verdict, title) = if files_over || lines_over {
         (Verdict::Red, format!("{size}: more than {limits}"))
@@ -64,6 +68,14 @@ mod tests {
         assert_eq!(examine(&files, 1, 20).verdict, Verdict::Red);
         assert_eq!(examine(&files, 2, 19).verdict, Verdict::Red);
         assert_eq!(examine(&files, 2, 19).title, "2 files, 20 changed lines: more than 2 files and 19 lines");
+    }
+
+    #[test]
+    fn a_file_whose_lines_cannot_be_counted_is_told_in_the_title() {
+        let files = [file("a", 6, 4), ChangedFile { binary: true, ..file("b.png", 0, 0) }];
+        let title =
+            "2 files, 10 changed lines and 1 file without lines to count: within 40 files and 1500 lines";
+        assert_eq!(examine(&files, 40, 1500).title, title);
     }
 
     #[test]

@@ -16,6 +16,8 @@ pub mod prices;
 pub mod providers;
 mod retry;
 
+use std::time::Duration;
+
 pub use account::{AccountError, BudgetAccount, ReservationId};
 pub use call::{CallError, Gateway, GatewaySettings};
 pub use circuit::CircuitSettings;
@@ -29,6 +31,8 @@ pub use retry::RetrySettings;
 pub fn http_client() -> Result<reqwest::Client, reqwest::Error> {
     reqwest::Client::builder()
         .user_agent(concat!("pairbot/", env!("CARGO_PKG_VERSION")))
+        // A connection that is never made costs nothing, and this tells it from a call that was sent and got no answer.
+        .connect_timeout(Duration::from_secs(10))
         .redirect(reqwest::redirect::Policy::none())
         .build()
 }

@@ -162,7 +162,8 @@ impl Default for DiffLimits {
 }
 
 /// How git compares: with renames, three lines of context, and no word of configuration or attributes. Attributes
-/// are taken from no tree at all, so that a pull request cannot hide its files from its reviewers by `-diff`.
+/// are taken from no tree at all, so that a pull request cannot hide its files from its reviewers by `-diff`: git 2.43
+/// to 2.45 would read them from the `HEAD` of a bare repository.
 const COMPARE: [&str; 9] = [
     "-r",
     "-M",

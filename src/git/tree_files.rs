@@ -67,7 +67,8 @@ fn remove_now(path: &Path) -> io::Result<()> {
         Err(error) => Err(error),
     };
     match removed {
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        // A file where a directory of the path should be means the same: there is nothing.
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(()),
         result => result,
     }
 }

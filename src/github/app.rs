@@ -86,12 +86,6 @@ impl AppIdentity {
     pub fn is(&self, login: &str) -> bool {
         self.bot_login.eq_ignore_ascii_case(login)
     }
-
-    /// The same for GraphQL, which writes `[bot]` not into the login but into the account's type. A person may well be
-    /// called as the App is.
-    pub(super) fn is_in_graphql(&self, kind: &str, login: &str) -> bool {
-        self.is(login) || (kind == "Bot" && self.slug.eq_ignore_ascii_case(login))
-    }
 }
 
 /// What the App may do and hears of, as registered or as one installation accepted it.

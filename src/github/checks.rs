@@ -312,9 +312,11 @@ fn body_of(run: &CheckRun, annotations: &[AnnotationWire], last: bool) -> serde_
             identifier: cut_line(&action.identifier, ACTION_LABEL_BYTES_MAX).into_owned(),
         })
         .collect();
+    // GitHub wants both; where there is nothing more to say, the title is said again.
+    let summary = if run.summary.trim().is_empty() { &run.title } else { &run.summary };
     let mut output = json!({
         "title": cut_line(&run.title, CHECK_TITLE_BYTES_MAX),
-        "summary": cut_text(&run.summary, CHECK_TEXT_BYTES_MAX),
+        "summary": cut_text(summary, CHECK_TEXT_BYTES_MAX),
         "annotations": annotations,
     });
     let mut body = json!({

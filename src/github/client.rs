@@ -46,7 +46,7 @@ impl Client {
 
     /// Reads one thing.
     pub(crate) async fn get<T: DeserializeOwned>(&self, route: &str) -> Result<T, GitHubError> {
-        self.call(Method::GET, route, None::<&()>).await
+        self.call(Method::GET, route, None::<&()>, Outcome::NotApplied).await
     }
 
     /// Reads all pages of a list. `key` names the list inside an object; none if the answer is the list.
@@ -105,7 +105,7 @@ impl Client {
         body: &(impl Serialize + Sync),
     ) -> Result<T, GitHubError> {
         tracing::debug!(%task, %method, route, "writing to GitHub");
-        self.call(method, route, Some(body)).await
+        self.call(method, route, Some(body), Outcome::Unknown).await
     }
 
     /// Asks GraphQL; whether it is a write is decided by the document.
@@ -117,25 +117,23 @@ impl Client {
         let uri =
             self.exchange.address.graphql().ok_or_else(|| malformed_route(&Method::POST, "/graphql"))?;
         let body = serde_json::json!({ "query": document, "variables": variables });
+        let writes = document.trim_start().starts_with("mutation");
+        let outcome = if writes { Outcome::Unknown } else { Outcome::NotApplied };
         let answer: super::graphql::Answer<T> =
-            self.call(Method::POST, &uri.to_string(), Some(&body)).await?;
-        let outcome = if document.trim_start().starts_with("mutation") {
-            Outcome::Unknown
-        } else {
-            Outcome::NotApplied
-        };
+            self.call(Method::POST, &uri.to_string(), Some(&body), outcome).await?;
         answer.into_result(outcome, self.exchange.clock.now())
     }
 
+    /// Sends one request; `outcome` is what is to be thought of it if its answer cannot be read.
     async fn call<T: DeserializeOwned>(
         &self,
         method: Method,
         route: &str,
         body: Option<&(impl Serialize + Sync)>,
+        outcome: Outcome,
     ) -> Result<T, GitHubError> {
         let uri = route.parse::<Uri>().map_err(|_| malformed_route(&method, route))?;
         let name = request_name(&method, uri.path());
-        let outcome = if method == Method::GET { Outcome::NotApplied } else { Outcome::Unknown };
         let crab = self.clients.of(self.caller, &self.exchange, &name)?;
         let refine = |error| refined(error, name.clone(), outcome);
         let request = crab

@@ -1,5 +1,6 @@
 //! What can go wrong between us and GitHub, and what the caller does next.
 
+use chrono::{DateTime, SecondsFormat};
 use http::Method;
 use pairbot_protocol::ids::Timestamp;
 
@@ -8,7 +9,7 @@ use pairbot_protocol::ids::Timestamp;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum GitHubError {
     /// The installation's budget of requests is used up, by our own count or by GitHub's word.
-    #[error("GitHub's rate limit is reached; nothing was sent, try again at {} ms since 1970", until.unix_ms)]
+    #[error("GitHub's rate limit is reached; try again at {}", clock_face(*until))]
     RateLimited {
         /// When asking again makes sense.
         until: Timestamp,
@@ -165,6 +166,14 @@ impl GitHubError {
     }
 }
 
+/// A moment as people read it.
+fn clock_face(at: Timestamp) -> String {
+    i64::try_from(at.unix_ms).ok().and_then(DateTime::from_timestamp_millis).map_or_else(
+        || format!("{} ms since 1970", at.unix_ms),
+        |at| at.to_rfc3339_opts(SecondsFormat::Secs, true),
+    )
+}
+
 /// The name of a request in errors and logs: method and path, without the query (which may be long) and without the
 /// host (which is configuration).
 pub(crate) fn request_name(method: &Method, path: &str) -> String {
@@ -177,5 +186,21 @@ pub(crate) fn found<T>(result: Result<T, GitHubError>) -> Result<Option<T>, GitH
         Ok(value) => Ok(Some(value)),
         Err(error) if error.is_not_found() => Ok(None),
         Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_says_until_when_in_words_for_people() {
+        let error = GitHubError::RateLimited { until: Timestamp::from_unix_ms(1_767_225_600_000) };
+        assert_eq!(error.to_string(), "GitHub's rate limit is reached; try again at 2026-01-01T00:00:00Z");
+        assert!(
+            GitHubError::RateLimited { until: Timestamp::from_unix_ms(u64::MAX) }
+                .to_string()
+                .contains("1970")
+        );
     }
 }

@@ -38,9 +38,9 @@ pub fn cut_text(text: &str, bytes_max: usize) -> Cow<'_, str> {
     Cow::Owned(format!("{kept}{}{NOTE}", if open { FENCE } else { "" }))
 }
 
-/// One line of at most `bytes_max` bytes, with an ellipsis where it was cut.
+/// The first line that says something, of at most `bytes_max` bytes, with an ellipsis where it was cut.
 pub fn cut_line(text: &str, bytes_max: usize) -> Cow<'_, str> {
-    let line = text.lines().next().unwrap_or_default();
+    let line = text.trim().lines().next().unwrap_or_default();
     if line.len() <= bytes_max {
         return Cow::Borrowed(line);
     }
@@ -61,7 +61,7 @@ mod tests {
     #[test]
     fn a_short_text_stays_as_it_is() {
         assert!(matches!(cut_text("short", BODY_BYTES_MAX), Cow::Borrowed("short")));
-        assert_eq!(cut_line("one\ntwo", 20), "one");
+        assert_eq!(cut_line("\n one\ntwo", 20), "one");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Our side of GitHub.
 //!
 //! [`GitHub`] is the App's view, [`RepositoryClient`] one repository's. Below them, each request goes through the layers
-//! of [`exchange`]. Every write takes the [`Licence`] of the task it is done for, and every write that makes something
+//! of `exchange`. Every write takes the [`Licence`] of the task it is done for, and every write that makes something
 //! can be told to look first, because an answer can get lost after GitHub has done what was asked.
 
 mod address;

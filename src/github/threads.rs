@@ -5,9 +5,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::Licence;
-use super::app::AppIdentity;
 use super::error::GitHubError;
-use super::markers::Marker;
 use super::repository::RepositoryClient;
 
 /// How many pages of a hundred threads are read at most.
@@ -20,19 +18,10 @@ pub struct ReviewThread {
     pub id: String,
     /// Whether somebody resolved it.
     pub resolved: bool,
-    /// The REST id of its first comment, where GraphQL can say it: its integers end at 2^31, so go by the marker.
+    /// The id of its first comment, as REST and the answer to a posted review give it: by it a thread is known.
     pub comment: Option<CommentId>,
     /// What its first comment says.
     pub body: String,
-    /// Whether this App wrote the first comment.
-    pub ours: bool,
-}
-
-impl ReviewThread {
-    /// Whether this is the thread of our comment with this marker, or with this id.
-    pub fn is_of(&self, comment: CommentId, marker: &Marker) -> bool {
-        self.ours && (self.comment == Some(comment) || marker.signs(&self.body))
-    }
 }
 
 #[derive(Deserialize)]
@@ -82,17 +71,26 @@ struct Comments {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Comment {
-    database_id: Option<u64>,
+    full_database_id: Option<BigInt>,
     #[serde(default)]
     body: String,
-    author: Option<Author>,
 }
 
+/// GraphQL's integers end at 2^31, so it writes larger ones as strings.
 #[derive(Deserialize)]
-struct Author {
-    #[serde(rename = "__typename")]
-    kind: String,
-    login: String,
+#[serde(untagged)]
+enum BigInt {
+    Number(u64),
+    Text(String),
+}
+
+impl BigInt {
+    fn value(&self) -> Option<u64> {
+        match self {
+            Self::Number(number) => Some(*number),
+            Self::Text(digits) => digits.parse().ok(),
+        }
+    }
 }
 
 impl RepositoryClient {
@@ -101,9 +99,8 @@ impl RepositoryClient {
         const DOCUMENT: &str = "query($owner: String!, $name: String!, $number: Int!, $after: String) { \
             repository(owner: $owner, name: $name) { pullRequest(number: $number) { \
             reviewThreads(first: 100, after: $after) { \
-            nodes { id isResolved comments(first: 1) { nodes { databaseId body author { __typename login } } } } \
+            nodes { id isResolved comments(first: 1) { nodes { fullDatabaseId body } } } \
             pageInfo { hasNextPage endCursor } } } } }";
-        let identity = self.shared.identity().await?;
         let name = self.full_name().await?;
         let not_found = || GitHubError::NotFound { request: format!("the threads of pull request {number}") };
         let mut threads = Vec::new();
@@ -117,7 +114,7 @@ impl RepositoryClient {
                 .and_then(|repository| repository.pull_request)
                 .ok_or_else(not_found)?
                 .review_threads;
-            threads.extend(page.nodes.into_iter().map(|thread| read(thread, identity)));
+            threads.extend(page.nodes.into_iter().map(read));
             after = page.page_info.end_cursor;
             if !page.page_info.has_next_page || after.is_none() {
                 break;
@@ -152,16 +149,12 @@ impl RepositoryClient {
     }
 }
 
-fn read(thread: Thread, identity: &AppIdentity) -> ReviewThread {
+fn read(thread: Thread) -> ReviewThread {
     let first = thread.comments.nodes.into_iter().next();
     ReviewThread {
         id: thread.id,
         resolved: thread.is_resolved,
-        comment: first.as_ref().and_then(|comment| comment.database_id).map(CommentId),
-        ours: first
-            .as_ref()
-            .and_then(|comment| comment.author.as_ref())
-            .is_some_and(|author| identity.is_in_graphql(&author.kind, &author.login)),
+        comment: first.as_ref().and_then(|comment| comment.full_database_id.as_ref()?.value()).map(CommentId),
         body: first.map(|comment| comment.body).unwrap_or_default(),
     }
 }

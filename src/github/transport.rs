@@ -2,6 +2,7 @@
 //! router of its own here.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -58,10 +59,12 @@ pub struct HttpTransport {
 }
 
 impl HttpTransport {
-    /// A transport with an own pool of connections; https and plain http alike. The proxy variables of the
-    /// environment are honoured.
-    pub fn new() -> Result<Self, TransportError> {
-        let client = reqwest::Client::builder()
+    /// A transport with an own pool of connections to the server of `api_url`, over https or plain http. The proxy
+    /// variables of the environment are honoured, but not for this machine itself: no proxy could reach it.
+    pub fn new(api_url: &str) -> Result<Self, TransportError> {
+        let builder = reqwest::Client::builder();
+        let builder = if is_this_machine(api_url) { builder.no_proxy() } else { builder };
+        let client = builder
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(Duration::from_secs(10))
             // A loopback or Enterprise server may close idle connections early; a write on a dead one has an unknown
@@ -99,6 +102,14 @@ impl Transport for HttpTransport {
         *response.body_mut() = body.freeze();
         Ok(response)
     }
+}
+
+fn is_this_machine(url: &str) -> bool {
+    url.parse::<http::Uri>().ok().and_then(|uri| uri.host().map(str::to_owned)).is_some_and(|host| {
+        let address = host.trim_start_matches('[').trim_end_matches(']');
+        host.eq_ignore_ascii_case("localhost")
+            || address.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    })
 }
 
 /// An error and its causes on one line, without the URL (paths are named elsewhere, queries may be long).
@@ -165,5 +176,21 @@ where
                 }
             })?;
         Ok(Response::from_parts(parts, body.to_bytes()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_machine_is_known_by_name_and_by_address() {
+        for own in ["http://127.0.0.1:3/api/v3", "http://localhost:3", "http://[::1]:3", "http://127.8.0.1"] {
+            assert!(is_this_machine(own), "{own}");
+        }
+        for other in ["https://api.github.com", "http://10.0.0.1", "http://localhost.example", "nonsense url"]
+        {
+            assert!(!is_this_machine(other), "{other}");
+        }
     }
 }

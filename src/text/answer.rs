@@ -25,7 +25,7 @@ pub fn answer(text: &AnswerText, to: &Login) -> String {
 }
 
 /// What is said to someone who may not give commands.
-pub fn refusal(found: Permission, to: &Login) -> String {
+fn refusal(found: Permission, to: &Login) -> String {
     format!(
         "Commands are taken from people with write access; `{to}` has {}. This is said once.",
         phase::permission(found)

@@ -85,17 +85,17 @@ fn cost_row(line: &SpendLine) -> Vec<String> {
 }
 
 /// A number with its noun: `1 finding`, `2 findings`.
-pub(super) fn counted(count: usize, noun: &str) -> String {
+pub(crate) fn counted(count: usize, noun: &str) -> String {
     if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
 }
 
 /// Names as code with commas between, at most five.
 pub(super) fn listed<T: std::fmt::Display>(names: &[T]) -> String {
     const NAMED_MAX: usize = 5;
-    let named: Vec<String> = names.iter().take(NAMED_MAX).map(|name| format!("`{name}`")).collect();
-    let named = named.join(", ");
+    let first: Vec<String> = names.iter().take(NAMED_MAX).map(|name| format!("`{name}`")).collect();
+    let first = first.join(", ");
     match names.len().saturating_sub(NAMED_MAX) {
-        0 => named,
-        more => format!("{named} and {more} more"),
+        0 => first,
+        more => format!("{first} and {more} more"),
     }
 }

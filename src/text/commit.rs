@@ -2,7 +2,6 @@
 //! in a pushed commit, closes issues that a message on the default branch names, and CI services skip commits whose
 //! message says so, which would be a silent pass.
 
-use pairbot_protocol::ids::{Login, UserId};
 use pairbot_protocol::run::Run;
 
 use super::untrusted::{clipped, plain, visible};
@@ -14,30 +13,15 @@ const BODY_BYTES_MAX: usize = 4000;
 /// Where lines are broken.
 const LINE_CHARS_MAX: usize = 72;
 
-/// Someone to be named as co-author.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Person {
-    /// The account.
-    pub id: UserId,
-    /// Its name.
-    pub login: Login,
-    /// Where GitHub keeps addresses that reveal nothing: `users.noreply.github.com`, or that of an own server.
-    pub noreply_domain: String,
-}
-
 /// The message of a commit that the creator handed in. The same input gives the same message, so that a repeated
-/// task makes the same commit.
-pub fn commit_message(run: &Run, title: &str, summary: &str, co_author: Option<&Person>) -> String {
+/// task makes the same commit. Who commits adds the co-authors.
+pub fn commit_message(run: &Run, title: &str, summary: &str) -> String {
     let mut first = subject(title, SUBJECT_CHARS_MAX);
     if first.is_empty() {
         first = format!("Work on issue {}", run.id.issue);
     }
     let text = paragraphs(summary);
-    let mut trailers = format!("Issue: #{}\nPairbot-Run: {}", run.id.issue, run.id);
-    if let Some(Person { id, login, noreply_domain }) = co_author {
-        trailers.push_str("\nCo-authored-by: ");
-        trailers.push_str(&format!("{login} <{id}+{login}@{noreply_domain}>"));
-    }
+    let trailers = format!("Issue: #{}\nPairbot-Run: {}", run.id.issue, run.id);
     let parts: Vec<&str> =
         [first.as_str(), &text, &trailers].into_iter().filter(|part| !part.is_empty()).collect();
     parts.join("\n\n") + "\n"

@@ -19,9 +19,10 @@ pub mod untrusted;
 #[cfg(test)]
 mod tests;
 
-pub use answer::{answer, refusal};
+pub use answer::answer;
+pub(crate) use blocks::counted;
 pub use checks::{CheckText, check};
-pub use commit::{Person, commit_message};
+pub use commit::commit_message;
 pub use prose::Home;
 pub use pull_request::{pull_request_body, pull_request_title};
 pub use review::{finding_comment, review_body};

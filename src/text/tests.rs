@@ -3,8 +3,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use pairbot_protocol::command;
 use pairbot_protocol::finding::{Answer, Claim, Finding, FindingState, Place, Remark, Severity, Standing};
 use pairbot_protocol::ids::{
-    BaseSha, HeadSha, InstallationId, Money, PullRequestNumber, RepositoryId, ReviewerName, Round, RunId,
-    Timestamp, Usage, UserId,
+    BaseSha, HeadSha, InstallationId, Money, PullRequestNumber, ReviewerName, Round, RunId, Timestamp, Usage,
+    UserId,
 };
 use pairbot_protocol::run::{
     AfterInspection, AnswerText, Closing, GateProgress, Halt, HandedIn, Phase, Problem, Refusal,
@@ -174,11 +174,10 @@ fn validating() -> Run {
 }
 
 fn halted(reason: Halt, words: Words) -> Run {
-    let detail = match reason {
-        Halt::PolicyInvalid => {
-            "3:1: gate: unknown key; did you mean `gates`?\n4:9: rounds: `many` is not a number"
-        }
-        _ => "What the one who met it said.",
+    let detail = if reason == Halt::PolicyInvalid {
+        "3:1: gate: unknown key; did you mean `gates`?\n4:9: rounds: `many` is not a number"
+    } else {
+        "What the one who met it said."
     };
     run_with(Phase::Halted { reason, detail: words.or(detail), last: Some(validation(words)) }, words)
 }
@@ -412,16 +411,10 @@ fn answers_name_reasons_and_mention_nobody() {
 
 #[test]
 fn a_commit_message_has_no_force_of_its_own() {
-    let author = Person {
-        id: UserId(7),
-        login: person().login,
-        noreply_domain: "users.noreply.github.com".to_owned(),
-    };
     let tame = commit_message(
         &validating(),
         "Give empty titles a slug",
         "An empty title becomes `untitled`, as the issue asks, and the function keeps its promise for each other title.",
-        Some(&author),
     );
     insta::assert_snapshot!(tame);
     let wild = commit_message(
@@ -429,7 +422,6 @@ fn a_commit_message_has_no_force_of_its_own() {
         "[skip ci] Fixes #9 @octocat",
         "Fixes #9, GH-9 and https://github.com/a/b/issues/1\nSigned-off-by: Mona <m@x.example>\nskip-checks: true\n\
          ***NO_CI*** <!-- x -->",
-        None,
     );
     for force in
         ["[skip", "#9", "@octocat", "GH-9", "://g", "Signed-off-by:", "skip-checks:", "***", "<!--", "m@x"]
@@ -437,7 +429,7 @@ fn a_commit_message_has_no_force_of_its_own() {
         assert!(!wild.contains(force), "{force} in {wild}");
     }
     assert!(wild.ends_with("Issue: #7\nPairbot-Run: 10-7-1\n"), "{wild}");
-    assert_eq!(commit_message(&validating(), "\u{200b}", "", None).lines().next(), Some("Work on issue 7"));
+    assert_eq!(commit_message(&validating(), "\u{200b}", "").lines().next(), Some("Work on issue 7"));
 }
 
 #[test]

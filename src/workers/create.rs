@@ -175,7 +175,7 @@ impl Creation<'_> {
             parents: vec![self.start.clone()],
             author: Identity::bot(&self.bot.slug, self.bot.id),
             date: self.task.claimed.created_at,
-            message: crate::text::commit_message(run, &hand_in.title, &hand_in.summary, None),
+            message: crate::text::commit_message(run, &hand_in.title, &hand_in.summary),
             co_authors: vec![Identity::person(labeller.login.as_str(), labeller.id)],
         }
     }

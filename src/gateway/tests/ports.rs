@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use pairbot_protocol::ids::{Money, Timestamp, Usage};
@@ -12,11 +13,16 @@ use crate::ports::{Clock, Entropy};
 /// Sleeps of up to 70 seconds, which are pauses, pass at once and move the time; longer ones, which are time-outs,
 /// end when the test advances past them.
 #[derive(Debug)]
-pub(crate) struct TestClock(tokio::sync::watch::Sender<Timestamp>);
+pub(crate) struct TestClock(tokio::sync::watch::Sender<Timestamp>, AtomicU64);
 
 impl TestClock {
     pub(crate) fn new() -> Self {
-        Self(tokio::sync::watch::Sender::new(Timestamp::from_unix_ms(1_000_000)))
+        Self(tokio::sync::watch::Sender::new(Timestamp::from_unix_ms(1_000_000)), AtomicU64::new(0))
+    }
+
+    /// How often somebody began to wait.
+    pub(crate) fn waits(&self) -> u64 {
+        self.1.load(Ordering::SeqCst)
     }
 
     pub(crate) fn advance(&self, ms: u64) {
@@ -31,6 +37,7 @@ impl Clock for TestClock {
     }
 
     async fn sleep_until(&self, at: Timestamp) {
+        self.1.fetch_add(1, Ordering::SeqCst);
         if at.ms_since(self.now()) <= 70_000 {
             self.0.send_modify(|now| *now = at.max(*now));
         }

@@ -27,7 +27,7 @@ fn issue() -> serde_json::Value {
 
 #[test]
 fn a_proof_stays_within_githubs_bounds() {
-    let proof = credentials(KEY).unwrap().proof().unwrap();
+    let proof = credentials(&KEY).unwrap().proof().unwrap();
     let payload = proof.expose_secret().split('.').nth(1).unwrap().to_owned();
     let claims: serde_json::Value =
         serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).unwrap()).unwrap();
@@ -39,7 +39,9 @@ fn a_proof_stays_within_githubs_bounds() {
 fn a_key_is_taken_with_escaped_line_breaks_and_in_base64() {
     assert!(credentials(&KEY.replace('\n', "\\n")).is_ok());
     assert!(credentials(&format!("\"{}\"", KEY.trim().replace('\n', "\\n"))).is_ok());
-    assert!(credentials(&STANDARD.encode(KEY)).is_ok());
+    assert!(credentials(&STANDARD.encode(&*KEY)).is_ok());
+    let pkcs8 = pairbot_github_sim::AppKey::generate().unwrap().private_pem;
+    assert!(credentials(&pkcs8).is_ok());
 }
 
 #[test]

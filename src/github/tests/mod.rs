@@ -7,5 +7,6 @@ mod credentials;
 mod exchange;
 mod limits;
 mod reading;
+mod simulated;
 mod transport;
 mod writing;

@@ -5,7 +5,7 @@ use pairbot_protocol::signal::Permission;
 use serde_json::{Value, json};
 
 use super::script::{INSTALLATION, REPOSITORY, Reply, SHA, Stage, ok, status};
-use crate::github::{GitHubError, Marker, Next};
+use crate::github::{GitHubError, Next};
 
 #[tokio::test]
 async fn what_a_repository_is_comes_with_the_url_git_clones() {
@@ -116,24 +116,23 @@ async fn the_open_pull_request_of_a_branch_is_found_before_a_newer_closed_one() 
 }
 
 #[tokio::test]
-async fn threads_are_read_page_by_page_and_ours_only_by_our_account() {
+async fn threads_are_read_page_by_page_with_ids_of_any_size() {
     let stage = Stage::new();
-    let marker = Marker::new("finding:a-1-1").unwrap();
-    let thread = |id: u64, kind: &str, login: &str| {
-        json!({ "id": format!("T{id}"), "isResolved": id == 2, "comments": { "nodes": [{
-            "databaseId": null, "body": marker.sign("text"),
-            "author": { "__typename": kind, "login": login } }] } })
+    let thread = |number: u64, comment: Value| {
+        json!({ "id": format!("T{number}"), "isResolved": number == 2,
+                "comments": { "nodes": [{ "fullDatabaseId": comment, "body": "text" }] } })
     };
     let page = |nodes: Vec<Value>, next: Option<&str>| {
         ok(&json!({ "data": { "repository": { "pullRequest": { "reviewThreads": {
             "nodes": nodes, "pageInfo": { "hasNextPage": next.is_some(), "endCursor": next } } } } } }))
     };
-    stage.script.on("POST /graphql", page(vec![thread(1, "User", "pairbot")], Some("c")));
-    stage.script.on("POST /graphql", page(vec![thread(2, "Bot", "pairbot")], None));
+    let first = vec![thread(1, json!("9007199254740993")), thread(2, json!(7))];
+    stage.script.on("POST /graphql", page(first, Some("c")));
+    stage.script.on("POST /graphql", page(vec![thread(3, Value::Null)], None));
     let threads = stage.repository().review_threads(PullRequestNumber(5)).await.unwrap();
-    let of: Vec<_> = threads.iter().map(|thread| thread.is_of(CommentId(1), &marker)).collect();
-    assert_eq!(of, [false, true], "a person called like the App is not the App");
-    assert_eq!(threads.iter().map(|thread| thread.resolved).collect::<Vec<_>>(), [false, true]);
+    let comments: Vec<_> = threads.iter().map(|thread| thread.comment).collect();
+    assert_eq!(comments, [Some(CommentId(9_007_199_254_740_993)), Some(CommentId(7)), None]);
+    assert_eq!(threads.iter().map(|thread| thread.resolved).collect::<Vec<_>>(), [false, true, false]);
     assert_eq!(stage.script.all("/graphql")[1].body["variables"]["after"], "c");
 }
 

@@ -2,11 +2,14 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 
 use async_trait::async_trait;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::{Request, Response};
+use pairbot_github_sim::AppKey;
 use pairbot_protocol::ids::{InstallationId, RepositoryId, TaskId, Timestamp};
 use serde_json::{Value, json};
 
@@ -15,7 +18,16 @@ use crate::github::{
 };
 use crate::ports::{Clock, Entropy};
 
-pub(super) const KEY: &str = include_str!("app_key.pem");
+/// A key in the form that GitHub hands out (PKCS #1), made for this run of the tests.
+pub(super) static KEY: LazyLock<String> = LazyLock::new(|| {
+    let pkcs8 = AppKey::generate().unwrap().private_pem;
+    let lines = pkcs8.lines().filter(|line| !line.starts_with("-----"));
+    let der = STANDARD.decode(lines.collect::<String>()).unwrap();
+    // PKCS #8 puts 26 bytes before an RSA key of 2048 bits: version, algorithm, and lengths.
+    let packed = STANDARD.encode(&der[26..]);
+    let lines: Vec<_> = packed.as_bytes().chunks(64).map(|line| str::from_utf8(line).unwrap()).collect();
+    format!("-----BEGIN RSA PRIVATE KEY-----\n{}\n-----END RSA PRIVATE KEY-----\n", lines.join("\n"))
+});
 pub(super) const INSTALLATION: InstallationId = InstallationId(5_000_000_001);
 pub(super) const REPOSITORY: RepositoryId = RepositoryId(9_000_000_007);
 pub(super) const SHA: &str = "0123456789abcdef0123456789abcdef01234567";
@@ -52,7 +64,7 @@ impl Clock for JumpingClock {
 }
 
 #[derive(Debug)]
-struct NoChance;
+pub(super) struct NoChance;
 
 impl Entropy for NoChance {
     fn bits(&self) -> u64 {
@@ -235,7 +247,7 @@ impl Stage {
             api_url: api_url.to_owned(),
             server_url: "https://github.com".to_owned(),
             app_id: "77".to_owned(),
-            private_key: KEY.to_owned().into(),
+            private_key: KEY.clone().into(),
         };
         let chance = Arc::new(NoChance);
         let github = GitHub::new(&settings, transport, Arc::<JumpingClock>::clone(&clock), chance).unwrap();

@@ -20,7 +20,7 @@ pub(super) async fn publish(
     };
     let client = tools.repository(run);
     let threads = client.review_threads(pull_request.number).await?;
-    let Some(thread) = threads.iter().find(|thread| thread.ours && thread.comment == Some(comment)) else {
+    let Some(thread) = threads.iter().find(|thread| thread.comment == Some(comment)) else {
         return Ok(Product::nothing());
     };
     match (&settled.state, thread.resolved) {

@@ -12,7 +12,7 @@ use super::place::components;
 use crate::agents::builtin::conversation::Submission;
 use crate::agents::outcome::{ReportedFinding, Review};
 use crate::agents::task::OpenFinding;
-use crate::agents::untrusted::{cut, line, prose};
+use crate::agents::untrusted::{is_hidden, line, prose};
 use crate::gateway::ToolSpec;
 
 const FINDINGS_MAX: usize = 50;
@@ -115,9 +115,13 @@ fn finding(position: usize, wire: WireFinding) -> Result<ReportedFinding, String
         line: wire.line,
         title,
         body: prose(&wire.body.unwrap_or_default(), BODY_BYTES_MAX),
-        // Code, so nothing is taken out of it; an overlong one is no suggestion.
-        suggestion: wire.suggestion.filter(|text| cut(text, BODY_BYTES_MAX) == *text),
+        suggestion: wire.suggestion.map(|text| text.replace("\r\n", "\n")).filter(|text| can_be_shown(text)),
     })
+}
+
+/// A suggestion is applied by a person with one click, so nothing may be cut from it and nothing hidden in it.
+fn can_be_shown(suggestion: &str) -> bool {
+    suggestion.len() <= BODY_BYTES_MAX && !suggestion.chars().any(is_hidden)
 }
 
 impl Submission for ReviewDesk {

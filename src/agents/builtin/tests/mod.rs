@@ -1,5 +1,7 @@
 //! The builtin agent against the real wire.
 
+mod scripted;
+
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Mutex;
@@ -488,7 +490,7 @@ async fn a_review_is_checked_before_it_is_taken() {
         submit(json!({
             "summary": "One fault.",
             "findings": [{"severity": "blocking", "path": "./a.txt", "line": 1, "title": "Wrong", "body": "b", "suggestion": "three"},
-                         {"severity": "nit", "path": null, "line": null, "title": "General", "body": "b"}],
+                         {"severity": "nit", "path": null, "line": null, "title": "General", "body": "b", "suggestion": "a\u{202e}b"}],
             "verified": [{"finding": "correctness-1-1", "state": "open", "reason": "still there"}],
         })),
     ])
@@ -499,6 +501,8 @@ async fn a_review_is_checked_before_it_is_taken() {
     assert_eq!(review.findings[0].path.as_deref(), Some("a.txt"));
     assert_eq!((review.findings[0].line, review.findings[0].severity), (Some(1), Severity::Blocking));
     assert_eq!((review.findings[1].path.as_deref(), review.findings[1].line), (None, None));
+    assert_eq!(review.findings[0].suggestion.as_deref(), Some("three"));
+    assert_eq!(review.findings[1].suggestion, None, "nothing hidden is suggested");
     assert!(!review.verified[0].fixed);
     let offered: Vec<String> = bench.server.asked()[0].body["tools"]
         .as_array()

@@ -1,0 +1,222 @@
+//! The stage: a simulated GitHub with one repository and its people, models, and a server between them.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Context;
+use pairbot_github_sim::{
+    AppKey, ContentType, GitHubSim, NewApp, NewRepository, Protection, Role, SimConfig,
+};
+use pairbot_model_sim::{ModelSim, Script, SimConfig as ModelConfig};
+use pairbot_protocol::policy::LABEL;
+use secrecy::SecretString;
+use tempfile::TempDir;
+
+use crate::adapters::{SystemClock, SystemEntropy, SystemSpawner};
+use crate::config::{
+    AppConfig, Bus, Config, Database, GitHubConfig, Listen, LogConfig, ModelsConfig, ProviderConfig, Sandbox,
+    StorageConfig,
+};
+use crate::github::HttpTransport;
+use crate::server::{Machine, Server, Tuning};
+
+/// The repository on the stage.
+pub const REPOSITORY: &str = "octo-org/invoice";
+/// Who may maintain it.
+pub const MAINTAINER: &str = "mona";
+/// Who may only read it.
+pub const STRANGER: &str = "stranger";
+/// The App's short name.
+const SLUG: &str = "pairbot";
+/// What deliveries are signed with. The stage is on loopback and ends with the process.
+const WEBHOOK_SECRET: &str = "a-secret-for-one-afternoon";
+
+/// Who plays the models.
+#[derive(Debug, Clone)]
+pub enum Models {
+    /// The scripted server.
+    Scripted {
+        /// Scripts beside those of the stories.
+        extra: Vec<Script>,
+    },
+    /// Providers with real keys.
+    Real(ModelsConfig),
+}
+
+/// How to set the stage.
+#[derive(Debug, Clone)]
+pub struct StageSettings {
+    /// Port of the simulated GitHub; 0 for any.
+    pub github_port: u16,
+    /// Port of the server; 0 for any.
+    pub server_port: u16,
+    /// Files of the repository.
+    pub files: Vec<(String, String)>,
+    /// Who plays the models.
+    pub models: Models,
+    /// How the server behaves.
+    pub tuning: Tuning,
+    /// Whether agents and gates may run commands.
+    pub sandbox: Sandbox,
+    /// Time, chance and programs; the way to GitHub is made by the stage.
+    pub machine: Option<Machine>,
+}
+
+impl Default for StageSettings {
+    fn default() -> Self {
+        let files = pairbot_model_sim::demo_repository();
+        Self {
+            github_port: 0,
+            server_port: 0,
+            files: files.into_iter().map(|(path, text)| (path.to_owned(), text.to_owned())).collect(),
+            models: Models::Scripted { extra: Vec::new() },
+            tuning: Tuning { scripted: true, ..Tuning::default() },
+            sandbox: Sandbox::NoneAccepted,
+            machine: None,
+        }
+    }
+}
+
+/// A set stage.
+#[derive(Debug)]
+pub struct Stage {
+    /// GitHub.
+    pub github: GitHubSim,
+    /// The models, if they are scripted.
+    pub models: Option<ModelSim>,
+    /// The App's id on GitHub.
+    pub app: u64,
+    /// The installation's id.
+    pub installation: u64,
+    /// What the server was started with.
+    pub config: Config,
+    machine: Machine,
+    tuning: Tuning,
+    server: Option<Server>,
+    _data: TempDir,
+}
+
+impl Stage {
+    /// Sets the stage and starts the server.
+    pub async fn set(settings: StageSettings) -> anyhow::Result<Self> {
+        let data = tempfile::tempdir().context("no temporary directory for the demo")?;
+        let listen = std::net::SocketAddr::from(([127, 0, 0, 1], settings.github_port));
+        let github = GitHubSim::start(SimConfig { listen: Some(listen), ..SimConfig::default() })
+            .await
+            .with_context(|| format!("the simulated GitHub cannot listen on {listen}"))?;
+        let key = AppKey::generate()?;
+        let (app, installation) = people(&github, &settings.files, &key)?;
+        let (models, providers) = models(settings.models).await?;
+        let config = config(&github, app, &key, providers, data.path().to_owned(), settings.server_port, settings.sandbox);
+        let machine = match settings.machine {
+            Some(machine) => machine,
+            None => Machine {
+                clock: Arc::new(SystemClock),
+                entropy: Arc::new(SystemEntropy),
+                spawner: Arc::new(SystemSpawner),
+                transport: Arc::new(HttpTransport::new(&format!("pairbot/{}", env!("CARGO_PKG_VERSION")))?),
+            },
+        };
+        let tuning = settings.tuning;
+        let mut stage =
+            Self { github, models, app, installation, config, machine, tuning, server: None, _data: data };
+        stage.start_server().await?;
+        Ok(stage)
+    }
+
+    /// The server.
+    pub fn server(&self) -> anyhow::Result<&Server> {
+        self.server.as_ref().context("the server on this stage was stopped")
+    }
+
+    /// Starts the server, on the store that the last one left.
+    pub async fn start_server(&mut self) -> anyhow::Result<()> {
+        let server = Server::start(&self.config, self.machine.clone(), self.tuning.clone()).await?;
+        // The same address again after a restart: a webhook's address does not change in between.
+        self.config.listen.port = server.address.port();
+        let url = format!("http://{}/api/github/webhooks", server.address);
+        self.github.set_webhook(self.app, &url, WEBHOOK_SECRET, ContentType::Json)?;
+        self.server = Some(server);
+        Ok(())
+    }
+
+    /// Ends the server in order.
+    pub async fn stop_server(&mut self) {
+        if let Some(server) = self.server.take() {
+            server.stop().await;
+        }
+    }
+
+    /// Ends the server as a power cut would: nothing is finished, nothing is told.
+    pub async fn kill_server(&mut self) {
+        if let Some(server) = self.server.take() {
+            server.kill().await;
+        }
+    }
+
+    /// Opens the issue of a story; gives its number.
+    pub fn open_issue(&self, title: &str, body: &str) -> anyhow::Result<u64> {
+        Ok(self.github.person(MAINTAINER).open_issue(REPOSITORY, title, body, &[])?)
+    }
+}
+
+fn people(github: &GitHubSim, files: &[(String, String)], key: &AppKey) -> anyhow::Result<(u64, u64)> {
+    let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
+    github.create_repository(&NewRepository::with_files(REPOSITORY, &files))?;
+    github.grant(REPOSITORY, MAINTAINER, Role::Maintain)?;
+    github.grant(REPOSITORY, STRANGER, Role::Read)?;
+    github.define_label(REPOSITORY, LABEL, "5319e7", "Ask Pairbot for a pull request")?;
+    let required_checks = [format!("pairbot / {}", pairbot_protocol::checks::READY)].into();
+    let rules = Protection { required_checks, strict: false, require_pull_request: true };
+    github.protect(REPOSITORY, "main", rules)?;
+    let app = github.register_app(&NewApp::new(SLUG, &key.public_pem));
+    let owner = REPOSITORY.split('/').next().unwrap_or(REPOSITORY);
+    let installation = github.install(app, owner, None)?;
+    Ok((app, installation))
+}
+
+async fn models(models: Models) -> anyhow::Result<(Option<ModelSim>, ModelsConfig)> {
+    match models {
+        Models::Real(providers) => Ok((None, providers)),
+        Models::Scripted { extra } => {
+            let mut scripts = ModelConfig::default().scripts;
+            scripts.extend(extra);
+            let models = ModelSim::start(ModelConfig { scripts, ..ModelConfig::default() }).await?;
+            let provider = |base_url: String| ProviderConfig { api_key: SecretString::from("scripted"), base_url };
+            let providers = ModelsConfig {
+                anthropic: Some(provider(models.anthropic_base_url())),
+                openai: Some(provider(models.openai_base_url())),
+            };
+            Ok((Some(models), providers))
+        }
+    }
+}
+
+fn config(
+    github: &GitHubSim,
+    app: u64,
+    key: &AppKey,
+    models: ModelsConfig,
+    data_dir: PathBuf,
+    port: u16,
+    sandbox: Sandbox,
+) -> Config {
+    Config {
+        app: AppConfig {
+            id: app,
+            private_key: SecretString::from(key.private_pem.clone()),
+            webhook_secret: SecretString::from(WEBHOOK_SECRET),
+        },
+        github: GitHubConfig { api_url: github.url().to_owned(), server_url: github.url().to_owned() },
+        listen: Listen { host: "127.0.0.1".to_owned(), port },
+        storage: StorageConfig {
+            database: Database::Sqlite { path: data_dir.join("pairbot.db") },
+            data_dir,
+            bus: Bus::Embedded,
+        },
+        sandbox,
+        models,
+        otlp_endpoint: None,
+        log: LogConfig::default(),
+    }
+}
