@@ -107,7 +107,15 @@ impl Stage {
         let key = AppKey::generate()?;
         let (app, installation) = people(&github, &settings.files, &key)?;
         let (models, providers) = models(settings.models).await?;
-        let config = config(&github, app, &key, providers, data.path().to_owned(), settings.server_port, settings.sandbox);
+        let config = config(
+            &github,
+            app,
+            &key,
+            providers,
+            data.path().to_owned(),
+            settings.server_port,
+            settings.sandbox,
+        );
         let machine = match settings.machine {
             Some(machine) => machine,
             None => Machine {
@@ -182,7 +190,8 @@ async fn models(models: Models) -> anyhow::Result<(Option<ModelSim>, ModelsConfi
             let mut scripts = ModelConfig::default().scripts;
             scripts.extend(extra);
             let models = ModelSim::start(ModelConfig { scripts, ..ModelConfig::default() }).await?;
-            let provider = |base_url: String| ProviderConfig { api_key: SecretString::from("scripted"), base_url };
+            let provider =
+                |base_url: String| ProviderConfig { api_key: SecretString::from("scripted"), base_url };
             let providers = ModelsConfig {
                 anthropic: Some(provider(models.anthropic_base_url())),
                 openai: Some(provider(models.openai_base_url())),
