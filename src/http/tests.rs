@@ -315,7 +315,7 @@ async fn a_body_that_does_not_come_is_given_up() {
     let server = Server::new();
     let silent = stream::pending::<io::Result<Vec<u8>>>();
     let waiting = server.send(server.delivery(b"", Body::from_stream(silent)));
-    let (response, ()) = tokio::join!(waiting, async { server.clock.advance(Duration::from_millis(10_000)) });
+    let (response, ()) = tokio::join!(waiting, async { server.clock.advance(Duration::from_secs(10)) });
     assert_eq!(read(response).await.0, StatusCode::REQUEST_TIMEOUT);
 }
 
@@ -421,7 +421,7 @@ async fn a_delivery_that_never_ends_does_not_hold_the_server() {
     server.clock.advance(Duration::from_millis(19_999));
     tokio::task::yield_now().await;
     assert!(!serving.is_finished());
-    server.clock.advance(Duration::from_millis(20_000));
+    server.clock.advance(Duration::from_secs(20));
     serving.await.unwrap().unwrap();
     assert!(server.taken().is_empty());
 }

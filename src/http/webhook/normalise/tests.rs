@@ -44,8 +44,7 @@ fn own() -> OwnApp {
     let account = OwnAccount::default();
     let login = "pairbot[bot]".parse().unwrap();
     account.learn(BotAccount { slug: "pairbot".to_owned(), id: UserId(199_999_999), login });
-    let own = OwnApp::new(1_234_567, account);
-    own
+    OwnApp::new(1_234_567, account)
 }
 
 fn example(name: &str) -> Value {
