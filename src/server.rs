@@ -20,7 +20,9 @@ use crate::agents::BuiltinAgent;
 use crate::bus::EmbeddedBus;
 use crate::config::{Config, Database, ProviderConfig, Sandbox};
 use crate::engine::Engine;
-use crate::gateway::{self, Gateway, GatewaySettings, ModelChoice, PriceTable, ProviderKind, ProviderSettings};
+use crate::gateway::{
+    self, Gateway, GatewaySettings, ModelChoice, PriceTable, ProviderKind, ProviderSettings,
+};
 use crate::git::{Git, GitSettings};
 use crate::github::{GitHub, GitHubSettings, OwnAccount, Transport};
 use crate::http::health::EngineHealth;
@@ -30,7 +32,7 @@ use crate::http::{self, HttpState};
 use crate::ports::{Clock, Entropy, Spawner};
 use crate::store::Store;
 use crate::store::sqlite::SqliteStore;
-use crate::workers::{AgentSettings, PoolSettings, Tools, Workers};
+use crate::workers::{self, AgentSettings, PoolSettings, Tools, Workers};
 
 /// How many calls of one provider may be under way at once.
 const CALLS_MAX: usize = 16;
@@ -88,13 +90,8 @@ impl Server {
         let scratch_dir = data_dir.join("scratch");
         std::fs::create_dir_all(&scratch_dir)
             .with_context(|| format!("{} cannot be made", scratch_dir.display()))?;
-        let git = Git::new(
-            machine.spawner.clone(),
-            machine.clock.clone(),
-            machine.entropy.clone(),
-            GitSettings::new(data_dir),
-        )
-        .await?;
+        let git =
+            Git::new(machine.spawner.clone(), machine.entropy.clone(), GitSettings::new(data_dir)).await?;
         let agent = BuiltinAgent::new(
             Arc::new(gateway(config, &machine, &tuning)?),
             machine.clock.clone(),
@@ -200,8 +197,8 @@ fn agent_settings(config: &Config, tuning: &Tuning) -> AgentSettings {
         ProviderKind::Anthropic => config.models.anthropic.is_some(),
         ProviderKind::OpenAi => config.models.openai.is_some(),
     };
-    let [first, second] = DEFAULT_MODELS
-        .map(|(provider, model)| ModelChoice { provider, model: model.to_owned() });
+    let [first, second] =
+        DEFAULT_MODELS.map(|(provider, model)| ModelChoice { provider, model: model.to_owned() });
     // Without any key the first is named: its absence is then told by the gateway, with what to do about it.
     let (model, other_model) = match (configured(first.provider), configured(second.provider)) {
         (true, true) => (first, Some(second)),
@@ -270,9 +267,12 @@ fn start_workers(
 ) {
     let worker = format!("{}-{:08x}", std::process::id(), machine.entropy.bits() >> 32);
     let bus = EmbeddedBus::new(tools.store.clone(), machine.clock.clone(), worker, settings.lease_ms);
-    let workers = Workers::new(tools, Arc::new(bus), settings);
+    let workers = Workers::new(tools.clone(), Arc::new(bus), settings);
     let stop = stop.clone();
-    parts.spawn(async move { workers.run(stop, DRAIN).await });
+    parts.spawn(async move {
+        workers::sweep(&tools).await;
+        workers.run(stop, DRAIN).await;
+    });
 }
 
 /// Asks GitHub who we are until it answers.

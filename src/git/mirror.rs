@@ -1,17 +1,12 @@
 //! One bare mirror per repository, that only ever fetches what is new.
 
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use pairbot_protocol::ids::RepositoryId;
 
 use super::command::{Call, LISTING_BYTES_MAX};
 use super::{BranchName, Commitish, Git, GitError, Remote, Treeish};
-
-/// How often another process's lock is looked at, and for how long.
-const LOCK_LOOK_EVERY: Duration = Duration::from_millis(50);
-const LOCK_LOOKS_MAX: u32 = 12_000;
 
 /// The local copy of a repository: `mirrors/<repository id>.git`.
 ///
@@ -183,18 +178,14 @@ impl Mirror {
             .write(true)
             .open(&path)
             .map_err(GitError::disk(&path))?;
-        // The kernel gives the lock up when its holder dies, however it dies.
-        for _ in 0..LOCK_LOOKS_MAX {
-            match file.try_lock() {
-                Ok(()) => return Ok(MirrorGuard { _tasks: tasks, _processes: file }),
-                Err(TryLockError::WouldBlock) => self.git.inner.clock.sleep(LOCK_LOOK_EVERY).await,
-                Err(TryLockError::Error(source)) => return Err(GitError::Disk { path, source }),
-            }
+        // The kernel gives the lock up when its holder dies, however it dies, and hands it on by itself: no looking
+        // again and again. A holder may be a child of ours between its fork and its exec, so waiting is common and
+        // short; it is as long as a fetch where two processes share a data directory.
+        let locked = tokio::task::spawn_blocking(move || file.lock().map(|()| file)).await;
+        match locked.map_err(std::io::Error::other).flatten() {
+            Ok(file) => Ok(MirrorGuard { _tasks: tasks, _processes: file }),
+            Err(source) => Err(GitError::Disk { path, source }),
         }
-        Err(GitError::Timeout {
-            operation: "lock of a mirror",
-            after: LOCK_LOOK_EVERY.saturating_mul(LOCK_LOOKS_MAX),
-        })
     }
 }
 

@@ -3,8 +3,11 @@
 //! Every step can be repeated. The worktree and the conversation survive a crash, the commit is a function of the
 //! task and the files, and the push finds itself already done.
 
+use std::time::Duration;
+
+use pairbot_protocol::effect::Publication;
 use pairbot_protocol::finding::FindingState;
-use pairbot_protocol::ids::{HeadSha, Round};
+use pairbot_protocol::ids::{HeadSha, MalformedId, Round, RunId};
 use pairbot_protocol::run::{GateProgress, Phase, Run};
 use pairbot_protocol::signal::{CreateOutcome, Failure, Signal, Spend, Verdict};
 
@@ -15,10 +18,15 @@ use super::{Assignment, Product, Setback, Tools};
 use crate::agents::{CreateTask, Feedback, HandIn, TaskPorts};
 use crate::git::{CommitRequest, GitError, Identity, Staged, Worktree};
 use crate::github::{BotAccount, GitAccess};
+use crate::store::{TaskEffect, TaskRecord, TaskState};
+use crate::wire;
 
 /// Files that run with the repository's own rights once they are on a branch. GitHub refuses to take them from an App
 /// without the `workflows` permission, which Pairbot does not ask for; refusing earlier says so more clearly.
 const WORKFLOWS: &str = ".github/workflows/";
+
+/// How long a finished change waits for the reviews of the last head to be posted.
+const REVIEWS_WAIT_MAX: Duration = Duration::from_mins(2);
 
 pub(super) async fn create(
     tools: &Tools,
@@ -40,11 +48,16 @@ pub(super) async fn create(
     let start: HeadSha = match onto {
         Some(head) => head.clone(),
         // The base that intake read, and not a newer one, so that a repeated task makes the same commit.
-        None => run.base.as_ref().unwrap_or(&workspace.base).as_str().parse().map_err(unreadable)?,
+        None => run
+            .base
+            .as_ref()
+            .unwrap_or(&workspace.base)
+            .as_str()
+            .parse()
+            .map_err(|error: MalformedId| Setback::agent(error.to_string()))?,
     };
     workspace.have(&home, &start).await?;
-    let role = format!("create-{attempt}");
-    let opened = workspace.worktree(run.id, round, &role, &start).await?;
+    let opened = workspace.worktree(run.id, round, &role(attempt), &start).await?;
     let transcript = agent_task::transcript(tools, task, "create", round, attempt, opened.resumed);
     let account = agent_task::account(tools, task);
     let scratch = tempfile::tempdir_in(&tools.scratch_dir)
@@ -70,10 +83,10 @@ pub(super) async fn create(
     let spend = agent_task::spend(tools, task).await?;
     let outcome = match made.result {
         Ok(hand_in) => {
-            let creation = Creation { task, home: &home, workspace: &workspace, bot, start, onto };
+            let creation = Creation { tools, task, home: &home, workspace: &workspace, bot, start, onto };
             creation.deliver(&opened.worktree, hand_in).await?
         }
-        Err(failure) => match agent_task::ended(failure) {
+        Err(failure) => match agent_task::ended(&failure) {
             Ended::Failed(failure, detail) => CreateOutcome::Failed { failure, detail },
             Ended::Setback(setback) => return Err(setback),
         },
@@ -83,12 +96,13 @@ pub(super) async fn create(
     Ok(product)
 }
 
-fn created(round: Round, attempt: u32, outcome: CreateOutcome, spend: Spend) -> Signal {
-    Signal::Created { round, attempt, outcome, spend }
+/// The name of a creator's worktree within its round: an attempt that failed leaves nothing to the next.
+pub(super) fn role(attempt: u32) -> String {
+    format!("create-{attempt}")
 }
 
-fn unreadable(error: pairbot_protocol::ids::MalformedId) -> Setback {
-    Setback::agent(error.to_string())
+fn created(round: Round, attempt: u32, outcome: CreateOutcome, spend: Spend) -> Signal {
+    Signal::Created { round, attempt, outcome, spend }
 }
 
 fn policy(run: &Run) -> Result<&pairbot_protocol::policy::Policy, Setback> {
@@ -117,11 +131,14 @@ fn gate_reports(run: &Run) -> Vec<String> {
 
 fn feedback(run: &Run, round: Round) -> Vec<Feedback> {
     let told_now = run.feedback.iter().filter(|feedback| feedback.told_in == Some(round));
-    told_now.map(|feedback| Feedback { author: feedback.by.login.clone(), body: feedback.text.clone() }).collect()
+    told_now
+        .map(|feedback| Feedback { author: feedback.by.login.clone(), body: feedback.text.clone() })
+        .collect()
 }
 
 /// A change that was handed in and is on its way to the branch.
 struct Creation<'a> {
+    tools: &'a Tools,
     task: &'a Assignment<'a>,
     home: &'a Home,
     workspace: &'a Workspace,
@@ -134,7 +151,9 @@ impl Creation<'_> {
     async fn deliver(&self, worktree: &Worktree, hand_in: HandIn) -> Result<CreateOutcome, Setback> {
         let staged = match worktree.stage().await {
             Ok(staged) => staged,
-            Err(GitError::Unsafe { what }) => return Ok(failed(Failure::Agent, format!("refused as unsafe: {what}"))),
+            Err(GitError::Unsafe { what }) => {
+                return Ok(failed(Failure::Agent, format!("refused as unsafe: {what}")));
+            }
             Err(error) => return Err(error.into()),
         };
         let start_tree = self.workspace.mirror.tree_of(&self.start).await?;
@@ -149,8 +168,10 @@ impl Creation<'_> {
             return Ok(failed(Failure::Permission, detail));
         }
         let head = self.workspace.mirror.commit_tree(&self.commit(&staged, &hand_in)).await?;
+        reviews_are_out(self.tools, self.task.run.id).await?;
         let reach = self.home.reach(GitAccess::Push).await?;
-        let pushed = self.workspace.mirror.push(&reach.remote, &self.workspace.branch, &head, self.onto).await;
+        let pushed =
+            self.workspace.mirror.push(&reach.remote, &self.workspace.branch, &head, self.onto).await;
         match self.home.heard(&reach, pushed).await {
             Ok(_) => Ok(CreateOutcome::Pushed {
                 head,
@@ -181,13 +202,47 @@ impl Creation<'_> {
     }
 }
 
+/// Waits until the reviews of the last head are posted. A push would make them stale, and a stale review is not posted
+/// (promise P2): people would never read what this very commit answers. Not for ever, since GitHub may have told us
+/// to write nothing for an hour.
+async fn reviews_are_out(tools: &Tools, run: RunId) -> Result<(), Setback> {
+    let changed = tools.store.outbox_changed();
+    let patience = tools.clock.sleep(REVIEWS_WAIT_MAX);
+    tokio::pin!(patience);
+    loop {
+        let notified = changed.notified();
+        tokio::pin!(notified);
+        notified.as_mut().enable();
+        if !tools.store.tasks(run).await?.iter().any(is_unposted_review) {
+            return Ok(());
+        }
+        tokio::select! {
+            () = notified => {}
+            () = &mut patience => return Ok(()),
+        }
+    }
+}
+
+fn is_unposted_review(task: &TaskRecord) -> bool {
+    let open = match task.state {
+        TaskState::Waiting | TaskState::Ready | TaskState::Delayed | TaskState::Running => true,
+        TaskState::Done | TaskState::Dead | TaskState::Cancelled => false,
+    };
+    let is_review = || {
+        wire::decode::<TaskEffect>(&task.payload)
+            .is_ok_and(|effect| matches!(effect, TaskEffect::Publication(Publication::Review { .. })))
+    };
+    open && is_review()
+}
+
 fn failed(failure: Failure, detail: String) -> CreateOutcome {
     CreateOutcome::Failed { failure, detail }
 }
 
 fn workflow_touched(staged: &Staged) -> Option<&str> {
     let paths = staged.changes.iter().flat_map(|change| [Some(&change.path), change.old_path.as_ref()]);
-    paths.flatten().map(String::as_str).find(|path| {
-        path.get(..WORKFLOWS.len()).is_some_and(|start| start.eq_ignore_ascii_case(WORKFLOWS))
-    })
+    paths
+        .flatten()
+        .map(String::as_str)
+        .find(|path| path.get(..WORKFLOWS.len()).is_some_and(|start| start.eq_ignore_ascii_case(WORKFLOWS)))
 }
