@@ -151,7 +151,7 @@ pub(super) async fn runs_are_listed_newest_first(backend: &dyn Backend) {
     let closing = Phase::Closed { closing: Closing::Stopped, by: actor(), last: None };
     let decision = Commit {
         version_before: stored.version,
-        events: vec![Event::Closed { closing: Closing::Stopped, by: actor(), last: None }],
+        events: vec![Event::Closed { closing: Closing::Stopped, by: actor() }],
         at: at(9),
         ..opening(Run { phase: closing, ..stored.run }, vec![])
     };
