@@ -94,8 +94,7 @@ impl Browser {
             "timeouts": {"implicit": PATIENCE_MS, "pageLoad": PATIENCE_MS, "script": PATIENCE_MS},
         }}});
         let url = format!("http://127.0.0.1:{port}/session");
-        let answer: Value =
-            client.post(&url).json(&capabilities).send().await.unwrap().json().await.unwrap();
+        let answer: Value = client.post(&url).json(&capabilities).send().await.unwrap().json().await.unwrap();
         let id = answer["value"]["sessionId"].as_str().unwrap_or_else(|| panic!("no browser: {answer}"));
         Self { client, session: format!("{url}/{id}"), _driver: driver, _profile: profile }
     }

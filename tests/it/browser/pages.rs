@@ -41,7 +41,9 @@ async fn every_page_fits_a_narrow_window_and_names_what_can_be_pressed() {
             for page in &pages {
                 browser.go(page).await;
                 // What is folded must fit as well.
-                browser.script("document.querySelectorAll('details').forEach((part) => part.open = true)").await;
+                browser
+                    .script("document.querySelectorAll('details').forEach((part) => part.open = true)")
+                    .await;
                 assert_eq!(browser.script(FAULTS).await, json!([]), "{page} at {width} px");
             }
         }

@@ -27,7 +27,7 @@ async fn a_person_takes_an_issue_from_label_to_merge_in_the_browser() {
     in_browser("from_label_to_merge", async |browser| {
         let (stage, issue) = demo("findings").await;
         ask_for_a_pull_request(browser, &stage, issue).await;
-        browser.see("#state.open").await;
+        browser.see("#state .open").await;
         browser.press("#pull-tab-files").await;
         browser.see(".diff tr.add").await;
         browser.press("#pull-tab-checks").await;
@@ -38,7 +38,10 @@ async fn a_person_takes_an_issue_from_label_to_merge_in_the_browser() {
         browser.see("//*[@id='merge'][not(@disabled)]").await;
         browser.press("#merge").await;
         browser.read("merged", "Merged by mona").await;
-        browser.read("opening", "Done. Merged by mona").await;
+        browser.read("opening", "State: merged at").await;
+        browser.press("#closes a").await;
+        browser.see("#state .done").await;
+        browser.read("main", "Done. Merged by mona").await;
     })
     .await;
 }
@@ -49,7 +52,7 @@ async fn a_halted_draft_merges_only_after_the_maintainer_wrote_retry() {
         let (stage, issue) = demo("stubborn").await;
         ask_for_a_pull_request(browser, &stage, issue).await;
         browser.read("checks-summary", "gate-failing").await;
-        browser.see("#state.draft").await;
+        browser.see("#state .draft").await;
         browser.see("//*[@id='merge'][@disabled]").await;
         browser.read("merge-reason", "still a draft").await;
         browser.press(&format!("//select[@id='person']/option[contains(., '{STRANGER}')]")).await;
@@ -60,7 +63,7 @@ async fn a_halted_draft_merges_only_after_the_maintainer_wrote_retry() {
         browser.press("//select[@id='person']/option[contains(., 'mona')]").await;
         browser.write("#comment-body", "/retry").await;
         browser.press("#comment-submit").await;
-        browser.see("#state.open").await;
+        browser.see("#state .open").await;
         browser.see("//*[@id='merge'][not(@disabled)]").await;
         browser.press("#merge").await;
         browser.read("merged", "Merged by mona").await;
@@ -76,7 +79,6 @@ async fn an_issue_that_the_visitor_writes_is_worked_on_too() {
         browser.write("#issue-title", "Say which currency the amounts are in").await;
         browser.write("#issue-body", "The README does not say it.").await;
         browser.press("#open-issue").await;
-        browser.press("//a[contains(., 'Say which currency')]").await;
         browser.press("#label-set").await;
         browser.press("#linked a").await;
         browser.see("//*[@id='merge'][not(@disabled)]").await;
