@@ -7,7 +7,7 @@ use pairbot_protocol::signal::{Annotation, GateReport, Verdict};
 
 use super::blocks::{body, check_name, counted, listed, notices, table};
 use super::findings::{every, holding};
-use super::halts::{detail, halt};
+use super::halts::{detail, halt, title};
 use super::prose::cell;
 use super::{RunFacts, status, untrusted};
 
@@ -83,7 +83,7 @@ fn words(run: &Run, gate: &GateName, view: &CheckView, facts: &RunFacts) -> (Str
         Why::StoppedBefore => stopped_before(gate),
         Why::Halted { reason, detail: words } => {
             let text = halt(*reason);
-            let title = format!("{}: {}", reason.as_str(), text.title);
+            let title = format!("{}: {}", reason.as_str(), title(run, *reason));
             let inside = [
                 text.meaning.to_owned(),
                 format!("**What you can do:** {}", text.next),

@@ -41,7 +41,6 @@ pub fn pull_request_body(run: &Run, facts: &RunFacts) -> String {
         evidence,
         "## What reviewers found".to_owned(),
         every(run),
-        "## Cost".to_owned(),
         cost,
         notices(&facts.notices),
         footer(run, facts),
