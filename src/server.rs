@@ -20,7 +20,9 @@ use crate::agents::BuiltinAgent;
 use crate::bus::EmbeddedBus;
 use crate::config::{Config, Database, ProviderConfig, Sandbox};
 use crate::engine::Engine;
-use crate::gateway::{self, Gateway, GatewaySettings, ModelChoice, PriceTable, ProviderKind, ProviderSettings};
+use crate::gateway::{
+    self, Gateway, GatewaySettings, ModelChoice, PriceTable, ProviderKind, ProviderSettings,
+};
 use crate::git::{Git, GitSettings};
 use crate::github::{GitHub, GitHubSettings, OwnAccount, Transport};
 use crate::http::health::EngineHealth;
@@ -200,8 +202,8 @@ fn agent_settings(config: &Config, tuning: &Tuning) -> AgentSettings {
         ProviderKind::Anthropic => config.models.anthropic.is_some(),
         ProviderKind::OpenAi => config.models.openai.is_some(),
     };
-    let [first, second] = DEFAULT_MODELS
-        .map(|(provider, model)| ModelChoice { provider, model: model.to_owned() });
+    let [first, second] =
+        DEFAULT_MODELS.map(|(provider, model)| ModelChoice { provider, model: model.to_owned() });
     // Without any key the first is named: its absence is then told by the gateway, with what to do about it.
     let (model, other_model) = match (configured(first.provider), configured(second.provider)) {
         (true, true) => (first, Some(second)),

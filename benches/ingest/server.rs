@@ -4,22 +4,22 @@ use std::fmt;
 use std::io::{Read, Write};
 use std::str::FromStr;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{bail, ensure};
 use async_trait::async_trait;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
 use axum::routing::post;
 use http::{HeaderMap, StatusCode};
+use pairbot::adapters::SystemClock;
+use pairbot::github::OwnAccount;
 use pairbot::http::webhook::own::OwnApp;
 use pairbot::http::webhook::signature::{SIGNATURE_HEADER, WebhookSecret};
 use pairbot::http::{HttpState, Inbox, router, serve};
-use pairbot::ports::Clock;
 use pairbot::store::sqlite::SqliteStore;
 use pairbot::store::{self, Accepted, Delivery, Store};
-use pairbot_protocol::ids::Timestamp;
 use secrecy::SecretString;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -71,7 +71,7 @@ pub(crate) async fn run(mode: Mode) -> anyhow::Result<()> {
     let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
     let mut store: Option<Arc<dyn Store>> = None;
     let door = |inbox: Arc<dyn Inbox>| {
-        let own = Arc::new(OwnApp::new(1_234_567));
+        let own = Arc::new(OwnApp::new(1_234_567, OwnAccount::default()));
         router(Arc::new(HttpState { inbox, secret: secret.clone(), own, clock: clock.clone(), engine: None }))
     };
     let routes = match mode {
@@ -130,22 +130,5 @@ impl Inbox for Forgetful {
 
     async fn ping(&self) -> store::Result<()> {
         Ok(())
-    }
-}
-
-#[derive(Debug)]
-struct SystemClock;
-
-#[async_trait]
-impl Clock for SystemClock {
-    #[expect(clippy::disallowed_methods, reason = "a benchmark measures the real machine")]
-    fn now(&self) -> Timestamp {
-        let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).context("before 1970").unwrap_or_default();
-        Timestamp::from_unix_ms(u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX))
-    }
-
-    #[expect(clippy::disallowed_methods, reason = "a benchmark measures the real machine")]
-    async fn sleep_until(&self, at: Timestamp) {
-        tokio::time::sleep(Duration::from_millis(at.ms_since(self.now()))).await;
     }
 }

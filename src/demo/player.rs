@@ -37,7 +37,12 @@ pub enum PlayError {
 }
 
 /// Plays the person's part on an issue, to the merge.
-pub async fn play(stage: &Stage, clock: &dyn Clock, issue: u64, patience: Duration) -> Result<u64, PlayError> {
+pub async fn play(
+    stage: &Stage,
+    clock: &dyn Clock,
+    issue: u64,
+    patience: Duration,
+) -> Result<u64, PlayError> {
     let person = stage.github.person(MAINTAINER);
     person.label(REPOSITORY, issue, LABEL)?;
     let until = clock.now().plus_ms(u64::try_from(patience.as_millis()).unwrap_or(u64::MAX));
@@ -52,7 +57,11 @@ pub async fn play(stage: &Stage, clock: &dyn Clock, issue: u64, patience: Durati
             },
             Seen::Halted(number, head) => match &asked_again_on {
                 None => {
-                    person.comment(REPOSITORY, number, "/retry\nLook at the minus sign: the test is right.")?;
+                    person.comment(
+                        REPOSITORY,
+                        number,
+                        "/retry\nLook at the minus sign: the test is right.",
+                    )?;
                     asked_again_on = Some(head);
                 }
                 Some(earlier) if *earlier != head => return Err(PlayError::Halted { issue }),

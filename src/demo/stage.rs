@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use pairbot_github_sim::{
-    AppKey, ContentType, GitHubSim, NewApp, NewRepository, Protection, Role, SimConfig,
+    AppKey, ContentType, GitHubSim, NewApp, NewRepository, Protection, Role, SimClock, SimConfig,
 };
 use pairbot_model_sim::{ModelSim, Script, SimConfig as ModelConfig};
 use pairbot_protocol::policy::LABEL;
@@ -18,6 +18,7 @@ use crate::config::{
     StorageConfig,
 };
 use crate::github::HttpTransport;
+use crate::ports::Clock;
 use crate::server::{Machine, Server, Tuning};
 
 /// The repository on the stage.
@@ -58,8 +59,8 @@ pub struct StageSettings {
     pub tuning: Tuning,
     /// Whether agents and gates may run commands.
     pub sandbox: Sandbox,
-    /// Time, chance and programs; the way to GitHub is made by the stage.
-    pub machine: Option<Machine>,
+    /// What time it is for the server, and for GitHub: the same, or tokens expire for one and not for the other.
+    pub clocks: Option<(Arc<dyn Clock>, Arc<dyn SimClock>)>,
 }
 
 impl Default for StageSettings {
@@ -72,7 +73,7 @@ impl Default for StageSettings {
             models: Models::Scripted { extra: Vec::new() },
             tuning: Tuning { scripted: true, ..Tuning::default() },
             sandbox: Sandbox::NoneAccepted,
-            machine: None,
+            clocks: None,
         }
     }
 }
@@ -101,21 +102,21 @@ impl Stage {
     pub async fn set(settings: StageSettings) -> anyhow::Result<Self> {
         let data = tempfile::tempdir().context("no temporary directory for the demo")?;
         let listen = std::net::SocketAddr::from(([127, 0, 0, 1], settings.github_port));
-        let github = GitHubSim::start(SimConfig { listen: Some(listen), ..SimConfig::default() })
+        let (clock, sim_clock) = settings
+            .clocks
+            .unwrap_or_else(|| (Arc::new(SystemClock), Arc::new(pairbot_github_sim::SystemClock)));
+        let github = GitHubSim::start(SimConfig { listen: Some(listen), clock: sim_clock, ..SimConfig::default() })
             .await
             .with_context(|| format!("the simulated GitHub cannot listen on {listen}"))?;
         let key = AppKey::generate()?;
         let (app, installation) = people(&github, &settings.files, &key)?;
         let (models, providers) = models(settings.models).await?;
         let config = config(&github, app, &key, providers, data.path().to_owned(), settings.server_port, settings.sandbox);
-        let machine = match settings.machine {
-            Some(machine) => machine,
-            None => Machine {
-                clock: Arc::new(SystemClock),
-                entropy: Arc::new(SystemEntropy),
-                spawner: Arc::new(SystemSpawner),
-                transport: Arc::new(HttpTransport::new(github.url())?),
-            },
+        let machine = Machine {
+            clock,
+            entropy: Arc::new(SystemEntropy),
+            spawner: Arc::new(SystemSpawner),
+            transport: Arc::new(HttpTransport::new(github.url())?),
         };
         let tuning = settings.tuning;
         let mut stage =

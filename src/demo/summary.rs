@@ -106,7 +106,11 @@ pub async fn summarise(store: &dyn Store, github: &GitHubSim, run: RunId) -> Res
         findings: findings(&run),
         checks: checks
             .into_iter()
-            .map(|check| CheckLine { name: check.name, conclusion: check.conclusion, head_sha: check.head_sha })
+            .map(|check| CheckLine {
+                name: check.name,
+                conclusion: check.conclusion,
+                head_sha: check.head_sha,
+            })
             .collect(),
         cost: Cost {
             usd: dollars(budget.spent),

@@ -183,18 +183,14 @@ impl Mirror {
             .write(true)
             .open(&path)
             .map_err(GitError::disk(&path))?;
-        // The kernel gives the lock up when its holder dies, however it dies.
-        for _ in 0..LOCK_LOOKS_MAX {
-            match file.try_lock() {
-                Ok(()) => return Ok(MirrorGuard { _tasks: tasks, _processes: file }),
-                Err(TryLockError::WouldBlock) => self.git.inner.clock.sleep(LOCK_LOOK_EVERY).await,
-                Err(TryLockError::Error(source)) => return Err(GitError::Disk { path, source }),
-            }
+        // The kernel gives the lock up when its holder dies, however it dies, and hands it on by itself: no looking
+        // again and again. A holder may be a child of ours between its fork and its exec, so waiting is common and
+        // short; it is as long as a fetch where two processes share a data directory.
+        let locked = tokio::task::spawn_blocking(move || file.lock().map(|()| file)).await;
+        match locked.map_err(std::io::Error::other).flatten() {
+            Ok(file) => Ok(MirrorGuard { _tasks: tasks, _processes: file }),
+            Err(source) => Err(GitError::Disk { path, source }),
         }
-        Err(GitError::Timeout {
-            operation: "lock of a mirror",
-            after: LOCK_LOOK_EVERY.saturating_mul(LOCK_LOOKS_MAX),
-        })
     }
 }
 

@@ -14,40 +14,16 @@ use proptest::prelude::*;
 use secrecy::SecretString;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 use tower::ServiceExt;
 
 use super::*;
+use crate::adapters::ManualClock;
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Content, StoreError};
 
 const LABELED: &str = include_str!("../../tests/fixtures/webhooks/issues.labeled.json");
 const GUID: &str = "72d3162e-cc78-11e3-81ab-4c9367dc0958";
-
-/// Time that moves only when a test says so.
-#[derive(Debug)]
-struct ManualClock(watch::Sender<u64>);
-
-impl ManualClock {
-    fn at(unix_ms: u64) -> Arc<Self> {
-        Arc::new(Self(watch::Sender::new(unix_ms)))
-    }
-
-    fn advance(&self, ms: u64) {
-        self.0.send_modify(|now| *now += ms);
-    }
-}
-
-#[async_trait]
-impl Clock for ManualClock {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_unix_ms(*self.0.borrow())
-    }
-
-    async fn sleep_until(&self, at: Timestamp) {
-        self.0.subscribe().wait_for(|now| *now >= at.unix_ms).await.unwrap();
-    }
-}
 
 /// Remembers what it took, and fails when told to.
 #[derive(Default)]
@@ -85,7 +61,7 @@ impl Inbox for MemoryInbox {
 
 struct Server {
     inbox: Arc<MemoryInbox>,
-    clock: Arc<ManualClock>,
+    clock: ManualClock,
     engine: EngineHealth,
     secret: WebhookSecret,
     router: Router,
@@ -108,14 +84,14 @@ impl Server {
     }
 
     fn before(inbox: Arc<MemoryInbox>, door: Arc<dyn Inbox>) -> Self {
-        let clock = ManualClock::at(1_000_000);
+        let clock = ManualClock::at(Timestamp::from_unix_ms(1_000_000));
         let engine = EngineHealth::new();
         let secret = WebhookSecret::new(&SecretString::from("a secret".to_owned()));
         let state = HttpState {
             inbox: door,
             secret: secret.clone(),
             own: Arc::new(OwnApp::new(1_234_567, crate::github::OwnAccount::default())),
-            clock: clock.clone(),
+            clock: Arc::new(clock.clone()),
             engine: Some(engine.clone()),
         };
         Self { inbox, clock, engine, secret, router: router(Arc::new(state)) }
@@ -339,7 +315,7 @@ async fn a_body_that_does_not_come_is_given_up() {
     let server = Server::new();
     let silent = stream::pending::<io::Result<Vec<u8>>>();
     let waiting = server.send(server.delivery(b"", Body::from_stream(silent)));
-    let (response, ()) = tokio::join!(waiting, async { server.clock.advance(10_000) });
+    let (response, ()) = tokio::join!(waiting, async { server.clock.advance(Duration::from_secs(10)) });
     assert_eq!(read(response).await.0, StatusCode::REQUEST_TIMEOUT);
 }
 
@@ -372,9 +348,9 @@ async fn ready_means_that_store_and_engine_work() {
     };
     assert_eq!(server.get("/readyz").await, answer(false, "reachable", "silent"));
     server.engine.beat(server.clock.now());
-    server.clock.advance(health::ENGINE_SILENCE_MS_MAX);
+    server.clock.advance(Duration::from_millis(health::ENGINE_SILENCE_MS_MAX));
     assert_eq!(server.get("/readyz").await, answer(true, "reachable", "running"));
-    server.clock.advance(1);
+    server.clock.advance(Duration::from_millis(1));
     assert_eq!(server.get("/readyz").await, answer(false, "reachable", "silent"));
     server.engine.beat(server.clock.now());
     *server.inbox.fails_with.lock().unwrap() = Some(StoreError::Unavailable { detail: "gone".to_owned() });
@@ -398,7 +374,7 @@ async fn listening(
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let stop = CancellationToken::new();
-    let (clock, drain) = (server.clock.clone(), Duration::from_secs(20));
+    let (clock, drain) = (Arc::new(server.clock.clone()), Duration::from_secs(20));
     let serving = tokio::spawn(serve(listener, server.router.clone(), stop.clone(), drain, clock));
     (TcpStream::connect(address).await.unwrap(), serving, stop)
 }
@@ -442,10 +418,10 @@ async fn a_delivery_that_never_ends_does_not_hold_the_server() {
     stream.write_all(LABELED.as_bytes()).await.unwrap();
     server.inbox.stalls.as_ref().unwrap().notified().await;
     stop.cancel();
-    server.clock.advance(19_999);
+    server.clock.advance(Duration::from_millis(19_999));
     tokio::task::yield_now().await;
     assert!(!serving.is_finished());
-    server.clock.advance(20_000);
+    server.clock.advance(Duration::from_secs(20));
     serving.await.unwrap().unwrap();
     assert!(server.taken().is_empty());
 }

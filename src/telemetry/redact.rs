@@ -13,8 +13,8 @@ const SECRET_BYTES_MIN: usize = 6;
 
 /// Forms of secrets, known by their beginning.
 const FORMS: [&str; 7] = [
-    // GitHub's tokens. Installation tokens hold dots since April 2026.
-    r"gh[pousr]_[A-Za-z0-9._]{20,}",
+    // GitHub's tokens. Installation tokens hold a signed JSON web token since April 2026, with dots and dashes.
+    r"gh[pousr]_[A-Za-z0-9._-]{20,}",
     r"github_pat_[A-Za-z0-9_]{20,}",
     // Providers of models.
     r"sk-[A-Za-z0-9_-]{16,}",
@@ -72,7 +72,7 @@ mod tests {
 
     #[test]
     fn every_form_of_secret_is_blotted_out() {
-        let jwt = "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiIxMiJ9.c2lnbmF0dXJlc2lnbmF0dXJl";
+        let jwt = "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiIxMiJ9.c2lnbmF0-XJlc2ln_mF0dXJl";
         for secret in [
             &format!("ghs_12_{jwt}"),
             "ghp_0123456789abcdefghijABCDEFGHIJ012345",

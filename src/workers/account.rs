@@ -19,7 +19,9 @@ pub(super) struct TaskAccount {
 
 fn account_error(error: StoreError) -> AccountError {
     match error {
-        StoreError::BudgetExhausted { limit, spent, reserved } => AccountError::Exhausted { limit, spent, reserved },
+        StoreError::BudgetExhausted { limit, spent, reserved } => {
+            AccountError::Exhausted { limit, spent, reserved }
+        }
         StoreError::LeaseLost { .. } => AccountError::LeaseLost,
         other => AccountError::Unavailable(other.to_string()),
     }
@@ -34,7 +36,8 @@ impl BudgetAccount for TaskAccount {
 
     async fn reserve(&self, amount: Money, purpose: &str) -> Result<ReservationId, AccountError> {
         let now = self.clock.now();
-        let reservation = self.store.reserve(&self.lease, amount, purpose, now).await.map_err(account_error)?;
+        let reservation =
+            self.store.reserve(&self.lease, amount, purpose, now).await.map_err(account_error)?;
         Ok(ReservationId(reservation.0))
     }
 
@@ -73,8 +76,12 @@ fn transcript_error(error: StoreError) -> TranscriptError {
 #[async_trait]
 impl TranscriptStore for TaskTranscript {
     async fn append(&self, turn: &Turn) -> Result<(), TranscriptError> {
-        let payload = serde_json::to_string(turn).map_err(|error| TranscriptError::Unavailable(error.to_string()))?;
-        self.store.append_turn(&self.lease, &self.key, turn.position, &payload).await.map_err(transcript_error)
+        let payload =
+            serde_json::to_string(turn).map_err(|error| TranscriptError::Unavailable(error.to_string()))?;
+        self.store
+            .append_turn(&self.lease, &self.key, turn.position, &payload)
+            .await
+            .map_err(transcript_error)
     }
 
     async fn load(&self) -> Result<Vec<Turn>, TranscriptError> {

@@ -28,7 +28,9 @@ pub(super) fn ended(failure: AgentFailure) -> Ended {
     match failure {
         AgentFailure::BudgetExhausted(_) => Ended::Failed(Failure::Budget, detail),
         AgentFailure::TimedOut => Ended::Failed(Failure::Time, detail),
-        AgentFailure::ProviderUnavailable { until, .. } => Ended::Setback(Setback::Snooze { until, why: detail }),
+        AgentFailure::ProviderUnavailable { until, .. } => {
+            Ended::Setback(Setback::Snooze { until, why: detail })
+        }
         AgentFailure::LeaseLost => Ended::Setback(Setback::Cancelled),
         AgentFailure::Store(_) => Ended::Setback(Setback::Retry(detail)),
         AgentFailure::Refused(_)

@@ -117,7 +117,9 @@ fn gate_reports(run: &Run) -> Vec<String> {
 
 fn feedback(run: &Run, round: Round) -> Vec<Feedback> {
     let told_now = run.feedback.iter().filter(|feedback| feedback.told_in == Some(round));
-    told_now.map(|feedback| Feedback { author: feedback.by.login.clone(), body: feedback.text.clone() }).collect()
+    told_now
+        .map(|feedback| Feedback { author: feedback.by.login.clone(), body: feedback.text.clone() })
+        .collect()
 }
 
 /// A change that was handed in and is on its way to the branch.
@@ -134,7 +136,9 @@ impl Creation<'_> {
     async fn deliver(&self, worktree: &Worktree, hand_in: HandIn) -> Result<CreateOutcome, Setback> {
         let staged = match worktree.stage().await {
             Ok(staged) => staged,
-            Err(GitError::Unsafe { what }) => return Ok(failed(Failure::Agent, format!("refused as unsafe: {what}"))),
+            Err(GitError::Unsafe { what }) => {
+                return Ok(failed(Failure::Agent, format!("refused as unsafe: {what}")));
+            }
             Err(error) => return Err(error.into()),
         };
         let start_tree = self.workspace.mirror.tree_of(&self.start).await?;
@@ -150,7 +154,8 @@ impl Creation<'_> {
         }
         let head = self.workspace.mirror.commit_tree(&self.commit(&staged, &hand_in)).await?;
         let reach = self.home.reach(GitAccess::Push).await?;
-        let pushed = self.workspace.mirror.push(&reach.remote, &self.workspace.branch, &head, self.onto).await;
+        let pushed =
+            self.workspace.mirror.push(&reach.remote, &self.workspace.branch, &head, self.onto).await;
         match self.home.heard(&reach, pushed).await {
             Ok(_) => Ok(CreateOutcome::Pushed {
                 head,
@@ -187,7 +192,8 @@ fn failed(failure: Failure, detail: String) -> CreateOutcome {
 
 fn workflow_touched(staged: &Staged) -> Option<&str> {
     let paths = staged.changes.iter().flat_map(|change| [Some(&change.path), change.old_path.as_ref()]);
-    paths.flatten().map(String::as_str).find(|path| {
-        path.get(..WORKFLOWS.len()).is_some_and(|start| start.eq_ignore_ascii_case(WORKFLOWS))
-    })
+    paths
+        .flatten()
+        .map(String::as_str)
+        .find(|path| path.get(..WORKFLOWS.len()).is_some_and(|start| start.eq_ignore_ascii_case(WORKFLOWS)))
 }

@@ -30,12 +30,16 @@ async fn look(run: &Run, home: &Home, by: &Actor) -> Result<Inspection, Setback>
     };
     let default_branch = &home.facts.default_branch;
     let Some(base) = github.base_tip(default_branch).await? else {
-        return Err(Setback::agent(format!("the default branch `{default_branch}` has no commit to build on")));
+        return Err(Setback::agent(format!(
+            "the default branch `{default_branch}` has no commit to build on"
+        )));
     };
     let branch = run.id.branch();
     let branch_head = github.branch_head(&branch).await?;
     let pull_request = match &branch_head {
-        Some(_) => github.find_pull_request(&branch).await?.filter(|found| found.open).map(|found| facts(&found)),
+        Some(_) => {
+            github.find_pull_request(&branch).await?.filter(|found| found.open).map(|found| facts(&found))
+        }
         None => None,
     };
     Ok(Inspection::Fit { permission, policy: Box::new(policy), base, branch_head, pull_request })
@@ -53,7 +57,8 @@ async fn read_policy(home: &Home) -> Result<Result<Policy, Vec<String>>, Setback
     let file = home.client.read_file(policy::PATH, branch, policy::BYTES_MAX + 1).await?;
     Ok(match file {
         None => Ok(policy::default_policy()),
-        Some(file) => policy::read(&file)
-            .map_err(|problems| problems.iter().map(|problem| format!("{}:{problem}", policy::PATH)).collect()),
+        Some(file) => policy::read(&file).map_err(|problems| {
+            problems.iter().map(|problem| format!("{}:{problem}", policy::PATH)).collect()
+        }),
     })
 }

@@ -11,7 +11,10 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, debug, error, info, warn};
 
-use super::{Assignment, Product, Setback, Tools, create, envelope, gate, inspect, open_pull_request, permission, publish, review};
+use super::{
+    Assignment, Product, Setback, Tools, create, envelope, gate, inspect, open_pull_request, permission,
+    publish, review,
+};
 use crate::bus::Bus;
 use crate::store::{Claimed, StoreError, TaskEffect, TaskKinds};
 use crate::telemetry::spans;
@@ -134,7 +137,9 @@ impl Workers {
         match &claimed.effect {
             TaskEffect::Work(work) => match work {
                 Work::Inspect { by } => inspect::inspect(tools, &assignment, by).await,
-                Work::ReadPermission { request, of } => permission::read(tools, &assignment, *request, of).await,
+                Work::ReadPermission { request, of } => {
+                    permission::read(tools, &assignment, *request, of).await
+                }
                 Work::Create { round, attempt, onto } => {
                     create::create(tools, &assignment, *round, *attempt, onto.as_ref()).await
                 }
@@ -228,13 +233,17 @@ impl Workers {
 fn failed(effect: &TaskEffect, failure: Failure, detail: &str) -> Signal {
     let work = match effect {
         TaskEffect::Work(Work::Inspect { .. }) => WorkKind::Inspect,
-        TaskEffect::Work(Work::ReadPermission { request, .. }) => WorkKind::ReadPermission { request: *request },
+        TaskEffect::Work(Work::ReadPermission { request, .. }) => {
+            WorkKind::ReadPermission { request: *request }
+        }
         TaskEffect::Work(Work::Create { .. }) => WorkKind::Create,
         TaskEffect::Work(Work::OpenPullRequest { .. }) => WorkKind::OpenPullRequest,
         TaskEffect::Work(Work::Review { reviewer, head, .. }) => {
             WorkKind::Review { reviewer: reviewer.clone(), head: head.clone() }
         }
-        TaskEffect::Work(Work::Gate { gate, head }) => WorkKind::Gate { gate: gate.clone(), head: head.clone() },
+        TaskEffect::Work(Work::Gate { gate, head }) => {
+            WorkKind::Gate { gate: gate.clone(), head: head.clone() }
+        }
         TaskEffect::Publication(_) => WorkKind::Publish,
     };
     let detail = detail.chars().take(2_000).collect();

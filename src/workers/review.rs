@@ -82,7 +82,8 @@ pub(super) async fn review(
 /// What the policy says of a reviewer that is still waited for.
 fn awaited<'a>(run: &'a Run, reviewer: &ReviewerName, head: &HeadSha) -> Option<&'a ReviewerPolicy> {
     let Phase::Validating(validation) = &run.phase else { return None };
-    let pending = validation.head == *head && validation.reviews.get(reviewer) == Some(&ReviewProgress::Pending);
+    let pending =
+        validation.head == *head && validation.reviews.get(reviewer) == Some(&ReviewProgress::Pending);
     run.policy.as_ref()?.reviewers.get(reviewer).filter(|_| pending)
 }
 
@@ -147,6 +148,5 @@ impl Change {
 /// Whether a path that a model named could be one of the repository.
 fn is_inside(path: &str) -> bool {
     let path = Path::new(path);
-    path.is_relative()
-        && path.components().all(|part| matches!(part, std::path::Component::Normal(_)))
+    path.is_relative() && path.components().all(|part| matches!(part, std::path::Component::Normal(_)))
 }

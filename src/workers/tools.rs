@@ -75,7 +75,9 @@ impl AgentSettings {
             Some(kind) => configured.into_iter().flatten().find(|model| model.provider == kind),
         };
         let default = default.ok_or_else(|| {
-            Setback::agent("the policy names a provider for which this server has no key; ask its operator for one")
+            Setback::agent(
+                "the policy names a provider for which this server has no key; ask its operator for one",
+            )
         })?;
         let model = choice.model.clone().unwrap_or_else(|| default.model.clone());
         Ok(ModelChoice { provider: default.provider, model })

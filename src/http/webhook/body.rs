@@ -88,9 +88,11 @@ fn form_payload(raw: &[u8]) -> Result<Vec<u8>, Refusal> {
 
 /// Whether brackets nest deeper than [`DEPTH_MAX`]. The parser skips what nobody uses without a limit of its own.
 fn is_too_deep(text: &[u8]) -> bool {
-    // A body with few brackets cannot be deep. Counting is several times faster than following strings and escapes,
-    // and spares most deliveries the second look.
-    let openings: usize = text.iter().map(|byte| usize::from(matches!(byte, b'{' | b'['))).sum();
+    // A body with few brackets cannot be deep, and counting is cheap: `{` and `[` differ in one bit, and sums that fit
+    // a byte let the compiler count sixteen bytes at a time. It spares most deliveries the second look.
+    let in_chunk =
+        |chunk: &[u8]| chunk.iter().fold(0_u8, |sum, byte| sum.wrapping_add(u8::from(byte | 0x20 == b'{')));
+    let openings: usize = text.chunks(usize::from(u8::MAX)).map(|chunk| usize::from(in_chunk(chunk))).sum();
     if openings <= DEPTH_MAX {
         return false;
     }

@@ -20,7 +20,9 @@ pub(super) async fn publish(
 ) -> Result<Product, Setback> {
     let run = &task.run;
     let record = run.reviews.iter().rev().find(|record| record.reviewer == *reviewer && record.head == *head);
-    let (Some(record), Some(pull_request)) = (record, &run.pull_request) else { return Err(Setback::Cancelled) };
+    let (Some(record), Some(pull_request)) = (record, &run.pull_request) else {
+        return Err(Setback::Cancelled);
+    };
     let home = tools.home(run).await?;
     let shown = home.client.pull_request(pull_request.number).await?;
     if shown.head != *head {

@@ -5,8 +5,8 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::http::webhook::delivery_headers::EventName;
 use crate::github::{BotAccount, OwnAccount};
+use crate::http::webhook::delivery_headers::EventName;
 
 const REPOSITORY: RepositoryId = RepositoryId(812_345_678);
 const HEAD: &str = "8f3b1c0d5e7a9f2b4c6d8e0f1a3b5c7d9e2f4a6b";
@@ -44,8 +44,7 @@ fn own() -> OwnApp {
     let account = OwnAccount::default();
     let login = "pairbot[bot]".parse().unwrap();
     account.learn(BotAccount { slug: "pairbot".to_owned(), id: UserId(199_999_999), login });
-    let own = OwnApp::new(1_234_567, account);
-    own
+    OwnApp::new(1_234_567, account)
 }
 
 fn example(name: &str) -> Value {

@@ -1,0 +1,248 @@
+//! A stage with a clock that the story moves, and the few verbs that stories are told in.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use pairbot::adapters::ManualClock;
+use pairbot::demo::{MAINTAINER, Models, REPOSITORY, STRANGER, Stage, StageSettings};
+use pairbot::ports::Clock as _;
+use pairbot::store::{Store, TaskState};
+use pairbot_github_sim::{CheckSeen, Person, PullSeen, SimClock};
+use pairbot_model_sim::{Script, story};
+use pairbot_protocol::ids::{IssueNumber, RepositoryId, RunId, Timestamp};
+use pairbot_protocol::run::Run;
+
+use super::picture;
+
+/// How long a story may take on the machine before it counts as stuck.
+const STUCK: Duration = Duration::from_secs(60);
+/// How long to wait for a notification that may not come.
+const GLANCE: Duration = Duration::from_millis(20);
+
+#[derive(Debug)]
+struct SameTime(ManualClock);
+
+impl SimClock for SameTime {
+    fn now_ms(&self) -> u64 {
+        self.0.now().unix_ms
+    }
+}
+
+/// The world of one story.
+pub(super) struct World {
+    pub(super) stage: Stage,
+    pub(super) clock: ManualClock,
+    /// Dead letters that the story has spoken of.
+    expected_dead: std::cell::Cell<u64>,
+}
+
+impl World {
+    /// The demo's repository and stories.
+    pub(super) async fn start() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    /// The same, with something changed before it starts.
+    pub(super) async fn with(change: impl FnOnce(&mut StageSettings)) -> Self {
+        // 2026-01-05T08:00:00Z, a Monday morning.
+        let clock = ManualClock::at(Timestamp::from_unix_ms(1_767_600_000_000));
+        let clocks = (Arc::new(clock.clone()) as _, Arc::new(SameTime(clock.clone())) as _);
+        let mut settings = StageSettings { clocks: Some(clocks), ..StageSettings::default() };
+        change(&mut settings);
+        let stage = Stage::set(settings).await.unwrap();
+        Self { stage, clock, expected_dead: std::cell::Cell::new(0) }
+    }
+
+    /// The same, with another policy file.
+    pub(super) async fn with_policy(policy: &str) -> Self {
+        Self::with(|settings| set_file(settings, ".github/pairbot.yml", policy)).await
+    }
+
+    /// The same, with scripts of the story's own.
+    pub(super) async fn with_scripts(scripts: Vec<Script>) -> Self {
+        Self::with(|settings| settings.models = Models::Scripted { extra: scripts }).await
+    }
+
+    /// Opens the issue of a story of the demo.
+    pub(super) fn issue(&self, name: &str) -> u64 {
+        let story = story(name).unwrap();
+        self.stage.open_issue(story.issue_title, story.issue_body).unwrap()
+    }
+
+    /// The maintainer.
+    pub(super) fn mona(&self) -> Person {
+        self.stage.github.person(MAINTAINER)
+    }
+
+    /// Someone who may only read.
+    pub(super) fn stranger(&self) -> Person {
+        self.stage.github.person(STRANGER)
+    }
+
+    /// The maintainer sets the label, and everything that follows happens.
+    pub(super) async fn label(&self, issue: u64) {
+        self.mona().label(REPOSITORY, issue, "agent:pair").unwrap();
+        self.quiet().await;
+    }
+
+    /// Returns once nothing more happens by itself: no webhook is under way, no signal waits, no task is ready or
+    /// runs. Tasks that wait for a moment stay waiting.
+    pub(super) async fn quiet(&self) {
+        let store = self.store();
+        let (inbox, outbox) = (store.inbox_changed(), store.outbox_changed());
+        let settled = async {
+            loop {
+                let (signals, tasks) = (inbox.notified(), outbox.notified());
+                self.stage.github.settled().await;
+                let told = self.stage.github.deliveries().len();
+                let counts = store.counts().await.unwrap();
+                let busy = counts.pending + counts.tasks.ready + counts.tasks.running + counts.tasks.waiting
+                    - self.behind_delayed(&counts).await;
+                if busy == 0 {
+                    self.stage.github.settled().await;
+                    let after = store.counts().await.unwrap();
+                    if after == counts && self.stage.github.deliveries().len() == told {
+                        return;
+                    }
+                    continue;
+                }
+                // Woken by whatever is stored next. The end of a task is stored, too, but not always told: so not for
+                // long without another look.
+                let told = async { tokio::select! { () = signals => {}, () = tasks => {} } };
+                let _looked_again = tokio::time::timeout(GLANCE, told).await;
+            }
+        };
+        if tokio::time::timeout(STUCK, settled).await.is_err() {
+            panic!("the world does not come to rest: {:#?}\n{}", store.counts().await, self.trace().await);
+        }
+    }
+
+    /// Tasks that wait behind one that waits for a moment are at rest, too.
+    async fn behind_delayed(&self, counts: &pairbot::store::Counts) -> u64 {
+        if counts.tasks.delayed > 0 && counts.tasks.ready + counts.tasks.running == 0 { counts.tasks.waiting } else { 0 }
+    }
+
+    /// Time passes, and everything that was due happens.
+    pub(super) async fn later(&self, duration: Duration) {
+        let until = Timestamp::from_unix_ms(self.clock.now().unix_ms).plus_ms(duration.as_millis() as u64);
+        // Step by step, so that what wakes on the way can act at its own moment.
+        while self.clock.now() < until {
+            let step = self.clock.now().plus_ms(5_000).min(until);
+            self.clock.advance_to(step);
+            self.quiet().await;
+        }
+    }
+
+    /// Time passes in one leap.
+    pub(super) async fn leap(&self, duration: Duration) {
+        self.clock.advance(duration);
+        self.quiet().await;
+    }
+
+    /// The store of the running server.
+    pub(super) fn store(&self) -> Arc<dyn Store> {
+        self.stage.server().unwrap().store.clone()
+    }
+
+    fn run_id(&self, issue: u64, ordinal: u32) -> RunId {
+        let facts = self.mona().request("GET", &format!("/repos/{REPOSITORY}"), serde_json::Value::Null).unwrap();
+        let repository = RepositoryId(facts["id"].as_u64().unwrap());
+        RunId { repository, issue: IssueNumber(issue), ordinal }
+    }
+
+    /// The newest run of an issue.
+    pub(super) async fn run(&self, issue: u64) -> Run {
+        let mut newest = None;
+        for ordinal in 1.. {
+            match self.store().run(self.run_id(issue, ordinal)).await.unwrap() {
+                Some(stored) => newest = Some(stored.run),
+                None => break,
+            }
+        }
+        newest.unwrap_or_else(|| panic!("issue {issue} has no run"))
+    }
+
+    /// The phase of an issue's newest run, with the reason of a halt: `halted(gate-failing)`.
+    pub(super) async fn phase(&self, issue: u64) -> String {
+        let run = self.run(issue).await;
+        match &run.phase {
+            pairbot_protocol::run::Phase::Halted { reason, .. } => format!("halted({})", reason.as_str()),
+            _ => run.phase_name().to_owned(),
+        }
+    }
+
+    /// The pull request of an issue.
+    pub(super) fn pull(&self, issue: u64) -> PullSeen {
+        let branch = format!("pairbot/issue-{issue}");
+        let pulls = self.stage.github.pulls(REPOSITORY).unwrap();
+        pulls.into_iter().rev().find(|pull| pull.head_branch == branch).unwrap_or_else(|| panic!("no pull request"))
+    }
+
+    /// The newest check run of a gate on the pull request's head.
+    pub(super) fn check(&self, issue: u64, gate: &str) -> CheckSeen {
+        let head = self.pull(issue).head_sha;
+        let name = format!("pairbot / {gate}");
+        self.stage.github.check(REPOSITORY, &head, &name).unwrap().unwrap_or_else(|| panic!("no check {name}"))
+    }
+
+    /// The maintainer merges, and everything that follows happens.
+    pub(super) async fn merge(&self, issue: u64) {
+        self.mona().merge(REPOSITORY, self.pull(issue).number, "squash").unwrap();
+        self.quiet().await;
+    }
+
+    /// Everything that can be seen of an issue and its pull request, in short lines.
+    pub(super) fn picture(&self, issue: u64) -> String {
+        picture::of(&self.stage.github, REPOSITORY, issue)
+    }
+
+    /// The story has seen everything: nothing that the App wrote is unlooked at, no task is left over, and no dead
+    /// letter is unspoken of.
+    pub(super) async fn nothing_else_happened(&self) {
+        self.quiet().await;
+        let unlooked = self.stage.github.unlooked();
+        assert!(unlooked.is_empty(), "nobody looked at: {unlooked:#?}");
+        let counts = self.store().counts().await.unwrap();
+        assert_eq!(counts.tasks.dead, self.expected_dead.get(), "dead letters:\n{}", self.trace().await);
+        let left = counts.tasks.ready + counts.tasks.running + counts.tasks.waiting + counts.tasks.delayed;
+        assert_eq!(left, 0, "tasks are left over:\n{}", self.trace().await);
+        assert_eq!(counts.unreadable, 0);
+        if let Some(models) = &self.stage.models {
+            let refused: Vec<_> = models.ledger().into_iter().filter_map(|call| call.refusal).collect();
+            assert!(refused.is_empty(), "the model server refused: {refused:#?}");
+        }
+    }
+
+    /// The story expects this many dead letters in all.
+    pub(super) fn expect_dead_letters(&self, count: u64) {
+        self.expected_dead.set(count);
+    }
+
+    /// All ledgers and tasks, for a failure's message.
+    pub(super) async fn trace(&self) -> String {
+        use std::fmt::Write as _;
+        let mut text = String::new();
+        let store = self.store();
+        let filter = pairbot::store::RunFilter { open_only: false, limit: 100 };
+        for run in store.run_list(filter).await.unwrap() {
+            writeln!(text, "run {} {}", run.run, run.phase).unwrap();
+            for entry in store.ledger(run.run).await.unwrap() {
+                let line: String = format!("{:?}", entry.event).chars().take(160).collect();
+                writeln!(text, "  {} {line}", entry.seq).unwrap();
+            }
+            for task in store.tasks(run.run).await.unwrap() {
+                if !matches!(task.state, TaskState::Done | TaskState::Cancelled) {
+                    let why = task.history.last().map(|attempt| attempt.error.clone());
+                    writeln!(text, "  {:?} {} {why:?} {:?}", task.state, task.payload, task.reason).unwrap();
+                }
+            }
+        }
+        text
+    }
+}
+
+/// Puts a file into the repository before it is made.
+pub(super) fn set_file(settings: &mut StageSettings, path: &str, text: &str) {
+    settings.files.retain(|(existing, _)| existing != path);
+    settings.files.push((path.to_owned(), text.to_owned()));
+}
