@@ -21,7 +21,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
-use pairbot::adapters::{SystemClock, SystemEntropy, SystemSpawner};
+use pairbot::adapters::{SystemEntropy, SystemSpawner};
 use pairbot::git::{BranchName, Git, GitSettings, Mirror, Remote};
 use pairbot::ports::{CommandSpec, Spawner};
 use pairbot_protocol::ids::{HeadSha, RepositoryId};
@@ -42,8 +42,7 @@ async fn main() -> Result<()> {
     let address = serve(root).await?;
 
     let settings = GitSettings::new(place.path().join("data"));
-    let ours =
-        Git::new(Arc::new(SystemSpawner), Arc::new(SystemClock), Arc::new(SystemEntropy), settings).await?;
+    let ours = Git::new(Arc::new(SystemSpawner), Arc::new(SystemEntropy), settings).await?;
     let mirror = ours.mirror(RepositoryId(1)).await?;
     let remote = Remote::new(&format!("{address}/r.git"), None)?;
     let main: BranchName = "main".parse()?;

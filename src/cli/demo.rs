@@ -121,8 +121,13 @@ async fn once(arguments: &Arguments, story: &Story) -> anyhow::Result<ExitCode> 
 /// The run as it is once it has heard of the merge.
 async fn the_end(stage: &Stage, issue: u64, merged: bool) -> anyhow::Result<Summary> {
     let store = &stage.server()?.store;
-    let repository = stage.github.person(MAINTAINER).request("GET", &format!("/repos/{REPOSITORY}"), serde_json::Value::Null)?;
-    let repository = repository.get("id").and_then(serde_json::Value::as_u64).context("the repository has no id")?;
+    let repository = stage.github.person(MAINTAINER).request(
+        "GET",
+        &format!("/repos/{REPOSITORY}"),
+        serde_json::Value::Null,
+    )?;
+    let repository =
+        repository.get("id").and_then(serde_json::Value::as_u64).context("the repository has no id")?;
     let run = RunId { repository: RepositoryId(repository), issue: IssueNumber(issue), ordinal: 1 };
     let until = SystemClock.now().plus_ms(u64::try_from(ECHO.as_millis()).unwrap_or(u64::MAX));
     while merged

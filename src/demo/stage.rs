@@ -105,13 +105,22 @@ impl Stage {
         let (clock, sim_clock) = settings
             .clocks
             .unwrap_or_else(|| (Arc::new(SystemClock), Arc::new(pairbot_github_sim::SystemClock)));
-        let github = GitHubSim::start(SimConfig { listen: Some(listen), clock: sim_clock, ..SimConfig::default() })
-            .await
-            .with_context(|| format!("the simulated GitHub cannot listen on {listen}"))?;
+        let github =
+            GitHubSim::start(SimConfig { listen: Some(listen), clock: sim_clock, ..SimConfig::default() })
+                .await
+                .with_context(|| format!("the simulated GitHub cannot listen on {listen}"))?;
         let key = AppKey::generate()?;
         let (app, installation) = people(&github, &settings.files, &key)?;
         let (models, providers) = models(settings.models).await?;
-        let config = config(&github, app, &key, providers, data.path().to_owned(), settings.server_port, settings.sandbox);
+        let config = config(
+            &github,
+            app,
+            &key,
+            providers,
+            data.path().to_owned(),
+            settings.server_port,
+            settings.sandbox,
+        );
         let machine = Machine {
             clock,
             entropy: Arc::new(SystemEntropy),
@@ -183,7 +192,8 @@ async fn models(models: Models) -> anyhow::Result<(Option<ModelSim>, ModelsConfi
             let mut scripts = ModelConfig::default().scripts;
             scripts.extend(extra);
             let models = ModelSim::start(ModelConfig { scripts, ..ModelConfig::default() }).await?;
-            let provider = |base_url: String| ProviderConfig { api_key: SecretString::from("scripted"), base_url };
+            let provider =
+                |base_url: String| ProviderConfig { api_key: SecretString::from("scripted"), base_url };
             let providers = ModelsConfig {
                 anthropic: Some(provider(models.anthropic_base_url())),
                 openai: Some(provider(models.openai_base_url())),

@@ -1,17 +1,12 @@
 //! One bare mirror per repository, that only ever fetches what is new.
 
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use pairbot_protocol::ids::RepositoryId;
 
 use super::command::{Call, LISTING_BYTES_MAX};
 use super::{BranchName, Commitish, Git, GitError, Remote, Treeish};
-
-/// How often another process's lock is looked at, and for how long.
-const LOCK_LOOK_EVERY: Duration = Duration::from_millis(50);
-const LOCK_LOOKS_MAX: u32 = 12_000;
 
 /// The local copy of a repository: `mirrors/<repository id>.git`.
 ///

@@ -9,7 +9,7 @@ use std::time::Duration;
 use pairbot_protocol::ids::RepositoryId;
 
 use super::GitError;
-use crate::ports::{Clock, Entropy, Spawner};
+use crate::ports::{Entropy, Spawner};
 
 /// Settings of Pairbot's own git.
 #[derive(Debug, Clone)]
@@ -53,7 +53,6 @@ pub struct Git {
 
 pub(super) struct Inner {
     pub(super) spawner: Arc<dyn Spawner>,
-    pub(super) clock: Arc<dyn Clock>,
     pub(super) entropy: Arc<dyn Entropy>,
     pub(super) settings: GitSettings,
     mirror_locks: Mutex<BTreeMap<RepositoryId, Arc<tokio::sync::Mutex<()>>>>,
@@ -70,7 +69,6 @@ impl Git {
     /// Git over a data directory, whose parts are made if they are missing.
     pub async fn new(
         spawner: Arc<dyn Spawner>,
-        clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
         settings: GitSettings,
     ) -> Result<Self, GitError> {
@@ -84,14 +82,8 @@ impl Git {
             let path = data.join(part);
             tokio::fs::create_dir_all(&path).await.map_err(GitError::disk(&path))?;
         }
-        let inner = Inner {
-            spawner,
-            clock,
-            entropy,
-            settings,
-            mirror_locks: Mutex::default(),
-            sealed: Mutex::default(),
-        };
+        let inner =
+            Inner { spawner, entropy, settings, mirror_locks: Mutex::default(), sealed: Mutex::default() };
         Ok(Self { inner: Arc::new(inner) })
     }
 

@@ -3,8 +3,11 @@
 //! Every step can be repeated. The worktree and the conversation survive a crash, the commit is a function of the
 //! task and the files, and the push finds itself already done.
 
+use std::time::Duration;
+
+use pairbot_protocol::effect::Publication;
 use pairbot_protocol::finding::FindingState;
-use pairbot_protocol::ids::{HeadSha, Round};
+use pairbot_protocol::ids::{HeadSha, Round, RunId};
 use pairbot_protocol::run::{GateProgress, Phase, Run};
 use pairbot_protocol::signal::{CreateOutcome, Failure, Signal, Spend, Verdict};
 
@@ -15,10 +18,15 @@ use super::{Assignment, Product, Setback, Tools};
 use crate::agents::{CreateTask, Feedback, HandIn, TaskPorts};
 use crate::git::{CommitRequest, GitError, Identity, Staged, Worktree};
 use crate::github::{BotAccount, GitAccess};
+use crate::store::{TaskEffect, TaskRecord, TaskState};
+use crate::wire;
 
 /// Files that run with the repository's own rights once they are on a branch. GitHub refuses to take them from an App
 /// without the `workflows` permission, which Pairbot does not ask for; refusing earlier says so more clearly.
 const WORKFLOWS: &str = ".github/workflows/";
+
+/// How long a finished change waits for the reviews of the last head to be posted.
+const REVIEWS_WAIT_MAX: Duration = Duration::from_mins(2);
 
 pub(super) async fn create(
     tools: &Tools,
@@ -70,7 +78,7 @@ pub(super) async fn create(
     let spend = agent_task::spend(tools, task).await?;
     let outcome = match made.result {
         Ok(hand_in) => {
-            let creation = Creation { task, home: &home, workspace: &workspace, bot, start, onto };
+            let creation = Creation { tools, task, home: &home, workspace: &workspace, bot, start, onto };
             creation.deliver(&opened.worktree, hand_in).await?
         }
         Err(failure) => match agent_task::ended(failure) {
@@ -124,6 +132,7 @@ fn feedback(run: &Run, round: Round) -> Vec<Feedback> {
 
 /// A change that was handed in and is on its way to the branch.
 struct Creation<'a> {
+    tools: &'a Tools,
     task: &'a Assignment<'a>,
     home: &'a Home,
     workspace: &'a Workspace,
@@ -153,6 +162,7 @@ impl Creation<'_> {
             return Ok(failed(Failure::Permission, detail));
         }
         let head = self.workspace.mirror.commit_tree(&self.commit(&staged, &hand_in)).await?;
+        reviews_are_out(self.tools, self.task.run.id).await?;
         let reach = self.home.reach(GitAccess::Push).await?;
         let pushed =
             self.workspace.mirror.push(&reach.remote, &self.workspace.branch, &head, self.onto).await;
@@ -184,6 +194,39 @@ impl Creation<'_> {
             co_authors: vec![Identity::person(labeller.login.as_str(), labeller.id)],
         }
     }
+}
+
+/// Waits until the reviews of the last head are posted. A push would make them stale, and a stale review is not posted
+/// (promise P2): people would never read what this very commit answers. Not for ever, since GitHub may have told us
+/// to write nothing for an hour.
+async fn reviews_are_out(tools: &Tools, run: RunId) -> Result<(), Setback> {
+    let changed = tools.store.outbox_changed();
+    let patience = tools.clock.sleep(REVIEWS_WAIT_MAX);
+    tokio::pin!(patience);
+    loop {
+        let notified = changed.notified();
+        tokio::pin!(notified);
+        notified.as_mut().enable();
+        if !tools.store.tasks(run).await?.iter().any(is_unposted_review) {
+            return Ok(());
+        }
+        tokio::select! {
+            () = notified => {}
+            () = &mut patience => return Ok(()),
+        }
+    }
+}
+
+fn is_unposted_review(task: &TaskRecord) -> bool {
+    let open = match task.state {
+        TaskState::Waiting | TaskState::Ready | TaskState::Delayed | TaskState::Running => true,
+        TaskState::Done | TaskState::Dead | TaskState::Cancelled => false,
+    };
+    let is_review = || {
+        wire::decode::<TaskEffect>(&task.payload)
+            .is_ok_and(|effect| matches!(effect, TaskEffect::Publication(Publication::Review { .. })))
+    };
+    open && is_review()
 }
 
 fn failed(failure: Failure, detail: String) -> CreateOutcome {

@@ -14,7 +14,7 @@ use axum::response::Response;
 use base64::Engine as _;
 use secrecy::SecretString;
 
-use crate::adapters::{SeededEntropy, SystemClock, SystemSpawner};
+use crate::adapters::{SeededEntropy, SystemSpawner};
 use crate::git::{Git, GitSettings, Remote};
 use crate::ports::{CommandSpec, Finished, Spawner};
 
@@ -102,9 +102,7 @@ impl Ground {
     pub(super) async fn git(&self) -> Git {
         let mut settings = GitSettings::new(self.directory.path().join("data"));
         settings.network_timeout = Duration::from_mins(1);
-        Git::new(Arc::new(SystemSpawner), Arc::new(SystemClock), Arc::new(SeededEntropy::new(1)), settings)
-            .await
-            .unwrap()
+        Git::new(Arc::new(SystemSpawner), Arc::new(SeededEntropy::new(1)), settings).await.unwrap()
     }
 }
 

@@ -19,6 +19,17 @@ pub(super) fn of(github: &GitHubSim, repository: &str, issue: u64) -> String {
     for pull in github.pulls(repository).unwrap().iter().filter(|pull| pull.head_branch == branch) {
         pull_request(&mut out, github, repository, pull);
     }
+    named(out, github, repository, issue)
+}
+
+/// The picture with commits called by their place instead of their hash.
+fn named(mut out: String, github: &GitHubSim, repository: &str, issue: u64) -> String {
+    let branch = format!("pairbot/issue-{issue}");
+    for pull in github.pulls(repository).unwrap().iter().filter(|pull| pull.head_branch == branch) {
+        for (position, commit) in commits(github, repository, pull).iter().enumerate() {
+            out = out.replace(&commit[..7], &format!("c{}", position + 1));
+        }
+    }
     out
 }
 
@@ -48,10 +59,14 @@ fn pull_request(out: &mut String, github: &GitHubSim, repository: &str, pull: &P
         let position = commits.iter().position(|commit| commit == sha);
         position.map_or_else(|| "c?".to_owned(), |position| format!("c{}", position + 1))
     };
-    for review in github.reviews(repository, pull.number).unwrap() {
+    let mut reviews = github.reviews(repository, pull.number).unwrap();
+    // Reviewers read side by side; which of them hands in first is no part of the story.
+    reviews.sort_by_key(|review| (name(&review.commit_sha), review.author.clone(), review.body.clone()));
+    for review in reviews {
         let first = review.body.lines().next().unwrap_or_default().replace(&review.commit_sha, "");
         let what = first.trim_start_matches("### ").split(" of ").next().unwrap_or_default();
-        writeln!(out, "  {} {} on {}: {what}", review.author, review.state, name(&review.commit_sha)).unwrap();
+        writeln!(out, "  {} {} on {}: {what}", review.author, review.state, name(&review.commit_sha))
+            .unwrap();
         for comment in review.comments {
             let line = comment.original_line.unwrap_or_default();
             let outdated = if comment.outdated { " outdated" } else { "" };
@@ -79,7 +94,9 @@ fn commits(github: &GitHubSim, repository: &str, pull: &PullSeen) -> Vec<String>
     let mut commits = Vec::new();
     for delivery in github.deliveries() {
         let payload = &delivery.payload;
-        if payload["repository"]["full_name"] == repository && payload["pull_request"]["number"] == pull.number {
+        if payload["repository"]["full_name"] == repository
+            && payload["pull_request"]["number"] == pull.number
+        {
             let sha = payload["pull_request"]["head"]["sha"].as_str().unwrap_or_default().to_owned();
             if !commits.contains(&sha) {
                 commits.push(sha);

@@ -108,7 +108,9 @@ impl World {
                 }
                 // Woken by whatever is stored next. The end of a task is stored, too, but not always told: so not for
                 // long without another look.
-                let told = async { tokio::select! { () = signals => {}, () = tasks => {} } };
+                let told = async {
+                    tokio::select! { () = signals => {}, () = tasks => {} }
+                };
                 let _looked_again = tokio::time::timeout(GLANCE, told).await;
             }
         };
@@ -119,7 +121,11 @@ impl World {
 
     /// Tasks that wait behind one that waits for a moment are at rest, too.
     async fn behind_delayed(&self, counts: &pairbot::store::Counts) -> u64 {
-        if counts.tasks.delayed > 0 && counts.tasks.ready + counts.tasks.running == 0 { counts.tasks.waiting } else { 0 }
+        if counts.tasks.delayed > 0 && counts.tasks.ready + counts.tasks.running == 0 {
+            counts.tasks.waiting
+        } else {
+            0
+        }
     }
 
     /// Time passes, and everything that was due happens.
@@ -145,7 +151,8 @@ impl World {
     }
 
     fn run_id(&self, issue: u64, ordinal: u32) -> RunId {
-        let facts = self.mona().request("GET", &format!("/repos/{REPOSITORY}"), serde_json::Value::Null).unwrap();
+        let facts =
+            self.mona().request("GET", &format!("/repos/{REPOSITORY}"), serde_json::Value::Null).unwrap();
         let repository = RepositoryId(facts["id"].as_u64().unwrap());
         RunId { repository, issue: IssueNumber(issue), ordinal }
     }
@@ -175,14 +182,22 @@ impl World {
     pub(super) fn pull(&self, issue: u64) -> PullSeen {
         let branch = format!("pairbot/issue-{issue}");
         let pulls = self.stage.github.pulls(REPOSITORY).unwrap();
-        pulls.into_iter().rev().find(|pull| pull.head_branch == branch).unwrap_or_else(|| panic!("no pull request"))
+        pulls
+            .into_iter()
+            .rev()
+            .find(|pull| pull.head_branch == branch)
+            .unwrap_or_else(|| panic!("no pull request"))
     }
 
     /// The newest check run of a gate on the pull request's head.
     pub(super) fn check(&self, issue: u64, gate: &str) -> CheckSeen {
         let head = self.pull(issue).head_sha;
         let name = format!("pairbot / {gate}");
-        self.stage.github.check(REPOSITORY, &head, &name).unwrap().unwrap_or_else(|| panic!("no check {name}"))
+        self.stage
+            .github
+            .check(REPOSITORY, &head, &name)
+            .unwrap()
+            .unwrap_or_else(|| panic!("no check {name}"))
     }
 
     /// The maintainer merges, and everything that follows happens.
