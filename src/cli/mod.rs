@@ -46,7 +46,7 @@ pub fn main() -> ExitCode {
         }
     };
     let outcome = match command {
-        Command::Demo(arguments) => demo::run(arguments),
+        Command::Demo(arguments) => demo::run(&arguments),
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
         Command::CheckPolicy { file } => {
