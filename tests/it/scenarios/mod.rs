@@ -4,4 +4,5 @@
 mod picture;
 mod world;
 
+mod crashes;
 mod happy_path;
