@@ -5,3 +5,8 @@ mod picture;
 mod world;
 
 mod happy_path;
+mod gates;
+mod github_faults;
+mod model_faults;
+mod money;
+mod policy_file;
