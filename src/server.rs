@@ -32,7 +32,7 @@ use crate::http::{self, HttpState};
 use crate::ports::{Clock, Entropy, Spawner};
 use crate::store::Store;
 use crate::store::sqlite::SqliteStore;
-use crate::workers::{AgentSettings, PoolSettings, Tools, Workers};
+use crate::workers::{self, AgentSettings, PoolSettings, Tools, Workers};
 
 /// How many calls of one provider may be under way at once.
 const CALLS_MAX: usize = 16;
@@ -267,9 +267,12 @@ fn start_workers(
 ) {
     let worker = format!("{}-{:08x}", std::process::id(), machine.entropy.bits() >> 32);
     let bus = EmbeddedBus::new(tools.store.clone(), machine.clock.clone(), worker, settings.lease_ms);
-    let workers = Workers::new(tools, Arc::new(bus), settings);
+    let workers = Workers::new(tools.clone(), Arc::new(bus), settings);
     let stop = stop.clone();
-    parts.spawn(async move { workers.run(stop, DRAIN).await });
+    parts.spawn(async move {
+        workers::sweep(&tools).await;
+        workers.run(stop, DRAIN).await;
+    });
 }
 
 /// Asks GitHub who we are until it answers.

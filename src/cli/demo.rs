@@ -39,13 +39,13 @@ pub(super) struct Arguments {
     port: u16,
 }
 
-pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let name = arguments.story.as_deref().unwrap_or(DEFAULT_STORY);
     let Some(chosen) = story(name) else { bail!("there is no story `{name}`; there are:\n{}", stories()) };
     let level = std::env::var("LOG_LEVEL").unwrap_or_else(|_| "warn".to_owned());
     telemetry::init(&LogConfig { level, format: LogFormat::Auto }, Redactor::new(&[]))?;
     runtime()?.block_on(async {
-        if arguments.once { once(&arguments, chosen).await } else { watch(&arguments).await }
+        if arguments.once { once(arguments, chosen).await } else { watch(arguments).await }
     })
 }
 

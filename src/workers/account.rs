@@ -18,12 +18,12 @@ pub(super) struct TaskAccount {
 }
 
 fn account_error(error: StoreError) -> AccountError {
-    match error {
-        StoreError::BudgetExhausted { limit, spent, reserved } => {
-            AccountError::Exhausted { limit, spent, reserved }
-        }
-        StoreError::LeaseLost { .. } => AccountError::LeaseLost,
-        other => AccountError::Unavailable(other.to_string()),
+    if let StoreError::BudgetExhausted { limit, spent, reserved } = error {
+        AccountError::Exhausted { limit, spent, reserved }
+    } else if let StoreError::LeaseLost { .. } = error {
+        AccountError::LeaseLost
+    } else {
+        AccountError::Unavailable(error.to_string())
     }
 }
 
@@ -67,9 +67,10 @@ pub(super) struct TaskTranscript {
 }
 
 fn transcript_error(error: StoreError) -> TranscriptError {
-    match error {
-        StoreError::LeaseLost { .. } => TranscriptError::LeaseLost,
-        other => TranscriptError::Unavailable(other.to_string()),
+    if let StoreError::LeaseLost { .. } = error {
+        TranscriptError::LeaseLost
+    } else {
+        TranscriptError::Unavailable(error.to_string())
     }
 }
 

@@ -23,13 +23,13 @@ pub(super) enum Ended {
     Setback(Setback),
 }
 
-pub(super) fn ended(failure: AgentFailure) -> Ended {
+pub(super) fn ended(failure: &AgentFailure) -> Ended {
     let detail = failure.to_string();
     match failure {
         AgentFailure::BudgetExhausted(_) => Ended::Failed(Failure::Budget, detail),
         AgentFailure::TimedOut => Ended::Failed(Failure::Time, detail),
         AgentFailure::ProviderUnavailable { until, .. } => {
-            Ended::Setback(Setback::Snooze { until, why: detail })
+            Ended::Setback(Setback::Snooze { until: *until, why: detail })
         }
         AgentFailure::LeaseLost => Ended::Setback(Setback::Cancelled),
         AgentFailure::Store(_) => Ended::Setback(Setback::Retry(detail)),

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use pairbot_protocol::effect::Publication;
 use pairbot_protocol::finding::FindingState;
-use pairbot_protocol::ids::{HeadSha, Round, RunId};
+use pairbot_protocol::ids::{HeadSha, MalformedId, Round, RunId};
 use pairbot_protocol::run::{GateProgress, Phase, Run};
 use pairbot_protocol::signal::{CreateOutcome, Failure, Signal, Spend, Verdict};
 
@@ -48,11 +48,16 @@ pub(super) async fn create(
     let start: HeadSha = match onto {
         Some(head) => head.clone(),
         // The base that intake read, and not a newer one, so that a repeated task makes the same commit.
-        None => run.base.as_ref().unwrap_or(&workspace.base).as_str().parse().map_err(unreadable)?,
+        None => run
+            .base
+            .as_ref()
+            .unwrap_or(&workspace.base)
+            .as_str()
+            .parse()
+            .map_err(|error: MalformedId| Setback::agent(error.to_string()))?,
     };
     workspace.have(&home, &start).await?;
-    let role = format!("create-{attempt}");
-    let opened = workspace.worktree(run.id, round, &role, &start).await?;
+    let opened = workspace.worktree(run.id, round, &role(attempt), &start).await?;
     let transcript = agent_task::transcript(tools, task, "create", round, attempt, opened.resumed);
     let account = agent_task::account(tools, task);
     let scratch = tempfile::tempdir_in(&tools.scratch_dir)
@@ -81,7 +86,7 @@ pub(super) async fn create(
             let creation = Creation { tools, task, home: &home, workspace: &workspace, bot, start, onto };
             creation.deliver(&opened.worktree, hand_in).await?
         }
-        Err(failure) => match agent_task::ended(failure) {
+        Err(failure) => match agent_task::ended(&failure) {
             Ended::Failed(failure, detail) => CreateOutcome::Failed { failure, detail },
             Ended::Setback(setback) => return Err(setback),
         },
@@ -91,12 +96,13 @@ pub(super) async fn create(
     Ok(product)
 }
 
-fn created(round: Round, attempt: u32, outcome: CreateOutcome, spend: Spend) -> Signal {
-    Signal::Created { round, attempt, outcome, spend }
+/// The name of a creator's worktree within its round: an attempt that failed leaves nothing to the next.
+pub(super) fn role(attempt: u32) -> String {
+    format!("create-{attempt}")
 }
 
-fn unreadable(error: pairbot_protocol::ids::MalformedId) -> Setback {
-    Setback::agent(error.to_string())
+fn created(round: Round, attempt: u32, outcome: CreateOutcome, spend: Spend) -> Signal {
+    Signal::Created { round, attempt, outcome, spend }
 }
 
 fn policy(run: &Run) -> Result<&pairbot_protocol::policy::Policy, Setback> {

@@ -15,11 +15,13 @@ mod pool;
 mod publish;
 mod review;
 mod setback;
+mod sweep;
 mod tools;
 mod workspace;
 
 pub use pool::{PoolSettings, Workers};
 pub use setback::Setback;
+pub use sweep::sweep;
 pub use tools::{AgentSettings, Tools};
 
 use pairbot_protocol::run::Run;
@@ -49,7 +51,7 @@ impl Product {
     }
 
     /// The outside name of something that was published.
-    fn receipt(key: impl Into<String>, value: impl ToString) -> Self {
+    fn receipt(key: impl Into<String>, value: &impl ToString) -> Self {
         let receipts = vec![(key.into(), value.to_string())];
         Self { done: Done { signals: Vec::new(), receipts }, leftover: None }
     }

@@ -68,7 +68,7 @@ pub(super) async fn review(
             remarks: review.findings.into_iter().map(|finding| change.place(finding)).collect(),
             verified: review.verified,
         },
-        Err(failure) => match agent_task::ended(failure) {
+        Err(failure) => match agent_task::ended(&failure) {
             Ended::Failed(failure, detail) => ReviewOutcome::Failed { failure, detail },
             Ended::Setback(setback) => return Err(setback),
         },

@@ -43,9 +43,10 @@ impl Setback {
 
 impl From<StoreError> for Setback {
     fn from(error: StoreError) -> Self {
-        match error {
-            StoreError::LeaseLost { .. } => Self::Cancelled,
-            other => Self::Retry(other.to_string()),
+        if let StoreError::LeaseLost { .. } = error {
+            Self::Cancelled
+        } else {
+            Self::Retry(error.to_string())
         }
     }
 }
@@ -72,7 +73,16 @@ impl From<GitError> for Setback {
             }
             // A token may have expired under way, a read may lag behind a write, a disk may have been full: each
             // attempt begins with a new token and a new look, and the attempts are counted.
-            _ => Self::Retry(detail),
+            GitError::Unavailable { .. }
+            | GitError::AuthenticationFailed { .. }
+            | GitError::Moved { .. }
+            | GitError::HeadMoved { .. }
+            | GitError::NotFound { .. }
+            | GitError::Timeout { .. }
+            | GitError::Corrupt { .. }
+            | GitError::Failed { .. }
+            | GitError::Disk { .. }
+            | GitError::Spawn(_) => Self::Retry(detail),
         }
     }
 }

@@ -43,7 +43,7 @@ pub(super) async fn publish(
     // Without a receipt another life of the run may have left one: the first look is never saved on.
     let look = task.look_first() || known.is_none();
     let id = home.client.put_check_run(task.lease(), &check, known, look).await?;
-    Ok(Product::receipt(key, id))
+    Ok(Product::receipt(key, &id))
 }
 
 /// Buttons for whoever must look. GitHub allows three, with at most 20, 40 and 20 characters.

@@ -5,7 +5,7 @@
 
 use pairbot_protocol::finding::{Finding, Standing};
 use pairbot_protocol::ids::{HeadSha, ReviewerName};
-use pairbot_protocol::run::ReviewRecord;
+use pairbot_protocol::run::{ReviewRecord, Run};
 use pairbot_protocol::signal::Signal;
 
 use super::{Assignment, Product, Setback, Tools, facts, marker};
@@ -43,11 +43,11 @@ pub(super) async fn publish(
         })
         .collect();
     let body = text::review_body(run, record, &elsewhere, &facts);
-    let marker = marker(run, &name(record))?;
+    let marker = marker(run, &name(run, record))?;
     let new = NewReview { head, marker: &marker, body: &body, comments: &comments };
     let look = task.look_first();
     let posted = home.client.submit_review_once(task.lease(), pull_request.number, new, look).await?;
-    let mut product = Product::receipt(format!("review:{reviewer}:{head}"), posted.review);
+    let mut product = Product::receipt(format!("review:{reviewer}:{head}"), &posted.review);
     for (finding, comment) in at_lines.iter().zip(posted.comments) {
         if let Some(comment) = comment {
             product.done.receipts.push((format!("finding:{}", finding.id), comment.to_string()));
@@ -57,9 +57,9 @@ pub(super) async fn publish(
 }
 
 /// A reviewer may be asked again about one head; each reading is a review of its own.
-fn name(record: &ReviewRecord) -> String {
-    let readings = record.raised.first().map_or_else(String::new, |first| format!(":{first}"));
-    format!("review:{}:{}:{}{readings}", record.reviewer, record.round, record.head)
+fn name(run: &Run, record: &ReviewRecord) -> String {
+    let readings = run.reviews.iter().filter(|other| other.reviewer == record.reviewer).count();
+    format!("review:{}:{}:{}:{readings}", record.reviewer, record.round, record.head)
 }
 
 /// Where GitHub takes a comment for a finding.

@@ -34,7 +34,7 @@ fn named(mut out: String, github: &GitHubSim, repository: &str, issue: u64) -> S
 }
 
 fn reactions(seen: &[ReactionSeen]) -> String {
-    seen.iter().map(|reaction| format!(" :{}:", reaction.content)).collect()
+    seen.iter().fold(String::new(), |out, reaction| format!("{out} :{}:", reaction.content))
 }
 
 fn conversation(out: &mut String, github: &GitHubSim, repository: &str, number: u64) {

@@ -10,12 +10,12 @@ use pairbot::store::{Store, TaskState};
 use pairbot_github_sim::{CheckSeen, Person, PullSeen, SimClock};
 use pairbot_model_sim::{ModelSim, Reply, Script, story};
 use pairbot_protocol::ids::{IssueNumber, RepositoryId, RunId, Timestamp};
-use pairbot_protocol::run::Run;
+use pairbot_protocol::run::{Phase, Run};
 
 use super::picture;
 
 /// How long a story may take on the machine before it counts as stuck.
-const STUCK: Duration = Duration::from_secs(60);
+const STUCK: Duration = Duration::from_mins(1);
 /// How long to wait for a notification that may not come.
 const GLANCE: Duration = Duration::from_millis(20);
 
@@ -97,7 +97,7 @@ impl World {
                 let told = self.stage.github.deliveries().len();
                 let counts = store.counts().await.unwrap();
                 let busy = counts.pending + counts.tasks.ready + counts.tasks.running + counts.tasks.waiting
-                    - self.behind_delayed(&counts).await;
+                    - Self::behind_delayed(&counts);
                 if busy == 0 {
                     self.stage.github.settled().await;
                     let after = store.counts().await.unwrap();
@@ -114,13 +114,17 @@ impl World {
                 let _looked_again = tokio::time::timeout(GLANCE, told).await;
             }
         };
-        if tokio::time::timeout(STUCK, settled).await.is_err() {
-            panic!("the world does not come to rest: {:#?}\n{}", store.counts().await, self.trace().await);
-        }
+        let stuck = tokio::time::timeout(STUCK, settled).await.is_err();
+        assert!(
+            !stuck,
+            "the world does not come to rest: {:#?}\n{}",
+            store.counts().await,
+            self.trace().await
+        );
     }
 
     /// Tasks that wait behind one that waits for a moment are at rest, too.
-    async fn behind_delayed(&self, counts: &pairbot::store::Counts) -> u64 {
+    fn behind_delayed(counts: &pairbot::store::Counts) -> u64 {
         if counts.tasks.delayed > 0 && counts.tasks.ready + counts.tasks.running == 0 {
             counts.tasks.waiting
         } else {
@@ -130,7 +134,8 @@ impl World {
 
     /// Time passes, and everything that was due happens.
     pub(super) async fn later(&self, duration: Duration) {
-        let until = Timestamp::from_unix_ms(self.clock.now().unix_ms).plus_ms(duration.as_millis() as u64);
+        let until = Timestamp::from_unix_ms(self.clock.now().unix_ms)
+            .plus_ms(u64::try_from(duration.as_millis()).unwrap());
         // Step by step, so that what wakes on the way can act at its own moment.
         while self.clock.now() < until {
             let step = self.clock.now().plus_ms(5_000).min(until);
@@ -172,9 +177,10 @@ impl World {
     /// The phase of an issue's newest run, with the reason of a halt: `halted(gate-failing)`.
     pub(super) async fn phase(&self, issue: u64) -> String {
         let run = self.run(issue).await;
-        match &run.phase {
-            pairbot_protocol::run::Phase::Halted { reason, .. } => format!("halted({})", reason.as_str()),
-            _ => run.phase_name().to_owned(),
+        if let Phase::Halted { reason, .. } = &run.phase {
+            format!("halted({})", reason.as_str())
+        } else {
+            run.phase_name().to_owned()
         }
     }
 
