@@ -12,3 +12,8 @@ mod feedback;
 mod happy_path;
 mod labels;
 mod pushes;
+mod gates;
+mod github_faults;
+mod model_faults;
+mod money;
+mod policy_file;
