@@ -63,14 +63,8 @@ fn words(run: &Run, gate: &GateName, view: &CheckView, facts: &RunFacts) -> (Str
             ("every reviewer read this commit; nothing holds it".to_owned(), every(run))
         }
         Why::WaitsFor { reviewers, gates } => {
-            let names: Vec<String> =
-                reviewers.iter().map(ToString::to_string).chain(gates.iter().map(ToString::to_string)).collect();
-            let title = if names.is_empty() {
-                "waits for the rules to be held against the results".to_owned()
-            } else {
-                format!("waits for {}", plain_list(&names))
-            };
-            (title, overview(run))
+            let names = reviewers.iter().map(ToString::to_string).chain(gates.iter().map(ToString::to_string));
+            (waits_for(&names.collect::<Vec<_>>()), overview(run))
         }
         Why::BeingMended { round } => {
             let title = format!("the creator works on what was found, round {round}");
@@ -114,6 +108,14 @@ fn words(run: &Run, gate: &GateName, view: &CheckView, facts: &RunFacts) -> (Str
             "the run ended".to_owned(),
             "The run ended before this check came to a verdict, so it never will.".to_owned(),
         ),
+    }
+}
+
+fn waits_for(names: &[String]) -> String {
+    if names.is_empty() {
+        "waits for the rules to be held against the results".to_owned()
+    } else {
+        format!("waits for {}", plain_list(names))
     }
 }
 
