@@ -74,7 +74,8 @@ async fn what_is_edited_in_quoted_in_or_said_by_a_program_is_no_command() {
     let app = world.stage.github.register_app(&NewApp::new("other", "no key"));
     world.stage.github.install(app, "octo-org", None).unwrap();
     let before = world.run(issue).await;
-    let innocent = world.mona_says(issue, "> /stop\n\nI would not, and neither /stop here.\n```\n/stop\n```").await;
+    let innocent =
+        world.mona_says(issue, "> /stop\n\nI would not, and neither /stop here.\n```\n/stop\n```").await;
     world.stranger().comment(REPOSITORY, issue, "Nice.").unwrap();
     let app = world.stage.github.app("other").unwrap();
     let said = serde_json::json!({"body": "/stop"});
@@ -224,8 +225,8 @@ async fn a_wish_that_comes_together_with_another_is_heard_too() {
     world.mona().comment(REPOSITORY, issue, "Please be brief.").unwrap();
     asking.reached().await;
     world.mona().comment(REPOSITORY, issue, "/pause").unwrap();
-    // What was withdrawn by the pause stands still in vain.
-    world.still(1).await;
+    world.quiet().await;
+    // What the pause withdrew went on in vain.
     asking.resume();
     creator.resume();
     world.quiet().await;

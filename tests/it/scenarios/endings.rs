@@ -42,6 +42,7 @@ async fn a_label_removed_while_a_finished_change_waits_keeps_it_off_the_branch()
     world.mona().unlabel(REPOSITORY, issue, LABEL).unwrap();
     world.still(1).await;
     posting.resume();
+    world.quiet().await;
     world.leap(A_WHILE).await;
     assert_eq!(world.commits(issue).len(), 1);
     let seen = "\
@@ -52,7 +53,7 @@ pull draft: Give a volume discount
     lib/price.awk:6
   pairbot[bot] COMMENTED on c1: Review by `maintainability`
     lib/price.awk:7
-  c1 paths=success ready=failure review=failure size=success tests=success
+  c1 paths=success ready=cancelled review=failure size=success tests=success
 ";
     assert_eq!(world.picture(issue), seen);
     world.nothing_else_happened().await;

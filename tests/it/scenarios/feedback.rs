@@ -17,9 +17,9 @@ async fn a_review_that_requests_changes_is_a_round_whose_creator_is_told() {
 issue open [agent:pair] :eyes:
   pairbot[bot]: ### Pairbot: ready: `c2` waits for you
 pull ready: A piece: Please be brief.
+  mona CHANGES_REQUESTED on c1: Please be brief.
   pairbot[bot] COMMENTED on c1: Review by `correctness`
   pairbot[bot] COMMENTED on c1: Review by `maintainability`
-  mona CHANGES_REQUESTED on c1: Please be brief.
   pairbot[bot] COMMENTED on c2: Review by `correctness`
   pairbot[bot] COMMENTED on c2: Review by `maintainability`
   c1 paths=success ready=failure review=success size=success tests=success
@@ -127,12 +127,11 @@ async fn what_a_creator_that_failed_was_told_is_told_again() {
     let (world, issue) = World::piecework().await;
     world.label(issue).await;
     let models = world.stage.models.as_ref().unwrap();
-    models.inject(When::next_call().creator().times(10), Fault::Refusal);
+    models.inject(When::next_call().creator(), Fault::Refusal);
     let pull = world.pull(issue).number;
     world.mona().review(REPOSITORY, pull, ReviewVerdict::RequestChanges, "Please be brief.").unwrap();
     world.quiet().await;
     assert_eq!(world.phase(issue).await, "halted(agent-failed)");
-    models.inject(When::next_call().creator().round(99), Fault::Refusal);
     world.mona_says(issue, "/retry").await;
     assert_eq!(world.commits(issue), ["A piece", "A piece: Please be brief."]);
     world.picture(issue);

@@ -105,9 +105,9 @@ async fn a_push_while_the_creator_works_is_kept_and_its_round_is_made_up_for() {
 issue open [agent:pair] :eyes:
   pairbot[bot]: ### Pairbot: ready: `c3` waits for you
 pull ready: A piece: Please be brief.
+  mona CHANGES_REQUESTED on c1: Please be brief.
   pairbot[bot] COMMENTED on c1: Review by `correctness`
   pairbot[bot] COMMENTED on c1: Review by `maintainability`
-  mona CHANGES_REQUESTED on c1: Please be brief.
   pairbot[bot] COMMENTED on c2: Review by `correctness`
   pairbot[bot] COMMENTED on c2: Review by `maintainability`
   pairbot[bot] COMMENTED on c3: Review by `correctness`
