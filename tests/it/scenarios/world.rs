@@ -98,7 +98,7 @@ impl World {
                 let counts = store.counts().await.unwrap();
                 let busy = counts.pending + counts.tasks.ready + counts.tasks.running + counts.tasks.waiting
                     - Self::behind_delayed(&counts);
-                if busy == 0 {
+                if busy == 0 && !self.is_due(&counts).await {
                     self.stage.github.settled().await;
                     let after = store.counts().await.unwrap();
                     if after == counts && self.stage.github.deliveries().len() == told {
@@ -130,6 +130,12 @@ impl World {
         } else {
             0
         }
+    }
+
+    /// Whether a delayed task's moment has come: one that was handed out and not taken goes back for this very moment.
+    async fn is_due(&self, counts: &pairbot::store::Counts) -> bool {
+        let due = if counts.tasks.delayed > 0 { self.store().next_task_at().await.unwrap() } else { None };
+        due.is_some_and(|due| due <= self.clock.now())
     }
 
     /// Time passes, and everything that was due happens.
