@@ -145,7 +145,18 @@ async fn a_check_that_never_reports_needs_a_person_and_is_not_green() {
     assert_eq!(world.phase(issue).await, "halted(gate-failing)");
     world.mona().comment(REPOSITORY, issue, "/retry").unwrap();
     world.quiet().await;
-    assert_eq!(world.picture(issue), "");
+    let seen = "\
+issue open [agent:pair] :eyes:
+  pairbot[bot]: ### Pairbot: ready: `c1` waits for you
+  mona: /retry :+1:
+pull ready: Never
+  pairbot[bot] COMMENTED on c1: Review by `correctness`
+  pairbot[bot] COMMENTED on c1: Review by `correctness`
+  pairbot[bot] COMMENTED on c1: Review by `maintainability`
+  pairbot[bot] COMMENTED on c1: Review by `maintainability`
+  c1 build=success ci=success paths=success ready=success review=success size=success
+";
+    assert_eq!(world.picture(issue), seen);
     world.nothing_else_happened().await;
 }
 
@@ -183,7 +194,15 @@ async fn a_command_without_the_operators_consent_is_not_run_and_not_green() {
     assert_eq!(world.phase(issue).await, "halted(gate-failing)");
     let why = world.check(issue, "done").title;
     assert_eq!(why.as_deref(), Some("command gates need PAIRBOT_SANDBOX=none-i-accept"));
-    assert_eq!(world.picture(issue), "");
+    let seen = "\
+issue open [agent:pair] :eyes:
+  pairbot[bot]: ### Pairbot: halted: a gate does not pass
+pull draft: Consent
+  pairbot[bot] COMMENTED on c1: Review by `correctness`
+  pairbot[bot] COMMENTED on c1: Review by `maintainability`
+  c1 done=action_required paths=success ready=action_required review=success size=success
+";
+    assert_eq!(world.picture(issue), seen);
     world.nothing_else_happened().await;
 }
 

@@ -82,7 +82,18 @@ async fn a_reviewer_that_refuses_is_no_approval_and_a_retry_asks_it_again() {
     assert_eq!(world.check(issue, "ready").conclusion.as_deref(), Some("action_required"));
     world.mona().comment(REPOSITORY, issue, "/retry").unwrap();
     world.quiet().await;
-    assert_eq!(world.picture(issue), "");
+    let seen = "\
+issue open [agent:pair] :eyes:
+  pairbot[bot]: ### Pairbot: ready: `c1` waits for you
+  mona: /retry :+1:
+pull ready: Name the file and line of a malformed item
+  pairbot[bot] COMMENTED on c1: Review by `correctness`
+  pairbot[bot] COMMENTED on c1: Review by `maintainability`
+    tests/test-place.sh:2
+  pairbot[bot] COMMENTED on c1: Review by `maintainability`
+  c1 paths=success ready=success review=success size=success tests=success
+";
+    assert_eq!(world.picture(issue), seen);
     world.nothing_else_happened().await;
 }
 
@@ -92,7 +103,11 @@ async fn a_model_that_hangs_until_the_task_is_over_halts_the_run() {
     let issue = world.issue_of(writes("Hang", &[("one.txt", "1\n")]));
     world.troubled_by(issue, [(When::next_call().creator(), Fault::Hang)]).await;
     assert_eq!(world.phase(issue).await, "halted(timed-out)");
-    assert_eq!(world.picture(issue), "");
+    let seen = "\
+issue open [agent:pair] :eyes:
+  pairbot[bot]: ### Pairbot: halted: the time is over
+";
+    assert_eq!(world.picture(issue), seen);
     world.nothing_else_happened().await;
 }
 

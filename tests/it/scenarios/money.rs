@@ -34,7 +34,20 @@ async fn what_the_models_bill_is_what_the_store_and_the_ledger_know() {
     world.label(issue).await;
     world.account_is_square(issue).await;
     assert_eq!(world.account(issue).await.calls, world.models().ledger().len() as u64);
-    assert_eq!(world.picture(issue), "");
+    let seen = "\
+issue open [agent:pair] :eyes:
+  pairbot[bot]: ### Pairbot: ready: `c2` waits for you
+pull ready: Give a volume discount
+  pairbot[bot] COMMENTED on c1: Review by `correctness`
+    lib/price.awk:6 outdated resolved
+  pairbot[bot] COMMENTED on c1: Review by `maintainability`
+    lib/price.awk:7 outdated resolved
+  pairbot[bot] COMMENTED on c2: Review by `correctness`
+  pairbot[bot] COMMENTED on c2: Review by `maintainability`
+  c1 paths=success ready=failure review=failure size=success tests=success
+  c2 paths=success ready=success review=success size=success tests=success
+";
+    assert_eq!(world.picture(issue), seen);
     world.nothing_else_happened().await;
 }
 
@@ -49,7 +62,16 @@ async fn a_budget_too_small_for_the_first_call_pays_nothing_and_a_person_raises_
     world.quiet().await;
     world.account_is_square(issue).await;
     assert_eq!(world.account(issue).await.limit.to_string(), "$5.01");
-    assert_eq!(world.picture(issue), "");
+    let seen = "\
+issue open [agent:pair] :eyes:
+  pairbot[bot]: ### Pairbot: ready: `c1` waits for you
+  mona: /budget +5 :+1:
+pull ready: Afford
+  pairbot[bot] COMMENTED on c1: Review by `correctness`
+  pairbot[bot] COMMENTED on c1: Review by `maintainability`
+  c1 paths=success ready=success review=success size=success
+";
+    assert_eq!(world.picture(issue), seen);
     world.nothing_else_happened().await;
 }
 
@@ -86,6 +108,16 @@ async fn a_creator_that_runs_out_of_money_in_the_middle_goes_on_once_it_has_more
     world.mona().comment(REPOSITORY, issue, "/retry").unwrap();
     world.quiet().await;
     world.account_is_square(issue).await;
-    assert_eq!(world.picture(issue), "");
+    let seen = "\
+issue open [agent:pair] :eyes:
+  pairbot[bot]: ### Pairbot: ready: `c1` waits for you
+  mona: /budget +5 :+1:
+  mona: /retry :+1:
+pull ready: Read much
+  pairbot[bot] COMMENTED on c1: Review by `correctness`
+  pairbot[bot] COMMENTED on c1: Review by `maintainability`
+  c1 paths=success ready=success review=success size=success
+";
+    assert_eq!(world.picture(issue), seen);
     world.nothing_else_happened().await;
 }

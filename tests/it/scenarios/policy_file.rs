@@ -23,7 +23,11 @@ async fn an_invalid_policy_halts_the_run_and_says_where_and_what_is_allowed() {
     for said in [".github/pairbot.yml:2:", "rounds", "1 to 10"] {
         assert!(status.contains(said), "{said} is not in {status}");
     }
-    assert_eq!(world.picture(issue), "");
+    let seen = "\
+issue open [agent:pair] :eyes:
+  pairbot[bot]: ### Pairbot: halted: the policy file is not valid
+";
+    assert_eq!(world.picture(issue), seen);
     world.nothing_else_happened().await;
 }
 
@@ -38,7 +42,17 @@ async fn a_mended_policy_and_a_retry_go_on() {
     assert_eq!(world.phase(issue).await, "halted(policy-invalid)");
     world.mona().comment(REPOSITORY, issue, "/retry").unwrap();
     world.quiet().await;
-    assert_eq!(world.picture(issue), "");
+    let seen = "\
+issue open [agent:pair] :eyes:
+  pairbot[bot]: ### Pairbot: ready: `c1` waits for you
+  mona: /retry :+1:
+pull ready: Name the file and line of a malformed item
+  pairbot[bot] COMMENTED on c1: Review by `correctness`
+  pairbot[bot] COMMENTED on c1: Review by `maintainability`
+    tests/test-place.sh:2
+  c1 paths=success ready=success review=success size=success
+";
+    assert_eq!(world.picture(issue), seen);
     world.nothing_else_happened().await;
 }
 
@@ -53,7 +67,19 @@ async fn a_policy_on_the_branch_of_the_change_has_no_effect() {
     world.mona().comment(REPOSITORY, issue, "/retry").unwrap();
     world.quiet().await;
     assert_eq!(world.phase(issue).await, "halted(gate-failing)");
-    assert_eq!(world.picture(issue), "");
+    let seen = "\
+issue open [agent:pair] :eyes:
+  pairbot[bot]: ### Pairbot: halted: a gate does not pass
+  mona: /retry :+1:
+pull draft: Loosen
+  pairbot[bot] COMMENTED on c1: Review by `correctness`
+  pairbot[bot] COMMENTED on c1: Review by `maintainability`
+  pairbot[bot] COMMENTED on c2: Review by `correctness`
+  pairbot[bot] COMMENTED on c2: Review by `maintainability`
+  c1 never=failure paths=success ready=action_required review=success size=success
+  c2 never=failure paths=failure ready=action_required review=success size=success
+";
+    assert_eq!(world.picture(issue), seen);
     world.nothing_else_happened().await;
 }
 
@@ -64,6 +90,15 @@ async fn without_a_policy_file_the_defaults_hold() {
     world.label(issue).await;
     let status = world.status(issue);
     assert!(status.contains("3 rounds, $5.00 a run, 2h of work"), "{status}");
-    assert_eq!(world.picture(issue), "");
+    let seen = "\
+issue open [agent:pair] :eyes:
+  pairbot[bot]: ### Pairbot: ready: `c1` waits for you
+pull ready: Name the file and line of a malformed item
+  pairbot[bot] COMMENTED on c1: Review by `correctness`
+  pairbot[bot] COMMENTED on c1: Review by `maintainability`
+    tests/test-place.sh:2
+  c1 paths=success ready=success review=success size=success
+";
+    assert_eq!(world.picture(issue), seen);
     world.nothing_else_happened().await;
 }
