@@ -98,7 +98,10 @@ impl World {
                 let counts = store.counts().await.unwrap();
                 let busy = counts.pending + counts.tasks.ready + counts.tasks.running + counts.tasks.waiting
                     - Self::behind_delayed(&counts);
-                if busy == 0 && !self.is_due(&counts).await {
+                // A task that was claimed and given back waits for a moment that has come already.
+                let moments = [store.next_task_at().await.unwrap(), store.next_timer().await.unwrap()];
+                let due = moments.into_iter().flatten().any(|at| at <= self.clock.now());
+                if busy == 0 && !due {
                     self.stage.github.settled().await;
                     let after = store.counts().await.unwrap();
                     if after == counts && self.stage.github.deliveries().len() == told {
@@ -130,12 +133,6 @@ impl World {
         } else {
             0
         }
-    }
-
-    /// Whether a delayed task's moment has come: one that was handed out and not taken goes back for this very moment.
-    async fn is_due(&self, counts: &pairbot::store::Counts) -> bool {
-        let due = if counts.tasks.delayed > 0 { self.store().next_task_at().await.unwrap() } else { None };
-        due.is_some_and(|due| due <= self.clock.now())
     }
 
     /// Time passes, and everything that was due happens.
@@ -268,9 +265,9 @@ impl World {
     }
 
     /// Whatever follows happens, however much time it takes: whenever nothing moves, time goes on to where something
-    /// may. At most so much time.
+    /// may. At most so much time, at the end of which something may still be under way.
     pub(super) async fn through(&self, most: Duration) {
-        let until = self.clock.now().plus_ms(most.as_millis() as u64);
+        let until = self.clock.now().plus_ms(u64::try_from(most.as_millis()).unwrap());
         let all = async {
             while self.clock.now() < until {
                 let before = self.traces_left().await;
@@ -292,10 +289,8 @@ impl World {
                 self.clock.advance_to(self.clock.now().plus_ms(step).min(until));
             }
         };
-        if tokio::time::timeout(STUCK, all).await.is_err() {
-            panic!("the world does not come through: {:#?}\n{}", self.store().counts().await, self.trace().await);
-        }
-        self.quiet().await;
+        let stuck = tokio::time::timeout(STUCK, all).await.is_err();
+        assert!(!stuck, "the world does not come through:\n{}", self.trace().await);
     }
 
     /// What changes while anything moves.
