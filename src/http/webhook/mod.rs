@@ -11,3 +11,5 @@ mod refusal;
 pub mod signature;
 
 pub use normalise::EVENTS;
+
+pub use normalise::EVENTS;

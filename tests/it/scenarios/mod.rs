@@ -1,7 +1,7 @@
 //! Stories of pull requests, told against the whole server: a simulated GitHub over HTTP, real git, real SQLite,
 //! scripted models. Each ends with everything that became visible having been looked at.
 
-mod picture;
+pub(crate) mod picture;
 mod world;
 
 mod crashes;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use pairbot::adapters::ManualClock;
 use pairbot::demo::{MAINTAINER, Models, REPOSITORY, STRANGER, Stage, StageSettings};
 use pairbot::ports::Clock as _;
-use pairbot::store::{Store, TaskState};
+use pairbot::store::{Store, StoreError, TaskState};
 use pairbot_github_sim::{CheckSeen, Person, PullSeen, SimClock};
 use pairbot_model_sim::{Script, story};
 use pairbot_protocol::ids::{IssueNumber, RepositoryId, RunId, Timestamp};
@@ -98,7 +98,9 @@ impl World {
                 let counts = store.counts().await.unwrap();
                 let busy = counts.pending + counts.tasks.ready + counts.tasks.running + counts.tasks.waiting
                     - Self::behind_delayed(&counts);
-                if busy == 0 {
+                // A task that a worker gave back is delayed until the moment it is: it is due, not at rest.
+                let due = store.next_task_at().await.unwrap().is_some_and(|at| at <= self.clock.now());
+                if busy == 0 && !due {
                     self.stage.github.settled().await;
                     let after = store.counts().await.unwrap();
                     if after == counts && self.stage.github.deliveries().len() == told {
@@ -259,6 +261,20 @@ impl World {
             }
         }
         text
+    }
+
+    /// The power is cut and comes back: nothing is finished, nothing is told, and the server starts on what is stored.
+    pub(super) async fn power_cut(&mut self) {
+        self.stage.kill_server().await;
+        let restarted = async {
+            // A program that another story starts at this moment holds every file of this process until it runs.
+            while let Err(error) = self.stage.start_server().await {
+                let in_use = matches!(error.downcast_ref(), Some(StoreError::InUse { .. }));
+                assert!(in_use, "{error:#}");
+                let _later = tokio::time::timeout(GLANCE, std::future::pending::<()>()).await;
+            }
+        };
+        tokio::time::timeout(STUCK, restarted).await.unwrap();
     }
 }
 
