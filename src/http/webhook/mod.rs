@@ -11,5 +11,3 @@ mod refusal;
 pub mod signature;
 
 pub use normalise::EVENTS;
-
-pub use normalise::EVENTS;
