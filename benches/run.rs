@@ -19,13 +19,17 @@ use secrecy::ExposeSecret as _;
 /// Few enough that a minute's allowance of writes to GitHub is not used up, which would measure waiting.
 const RUNS: u32 = 3;
 const STARTS: usize = 11;
-/// `CLK_TCK`, which Linux fixes at 100 for programs (proc_pid_stat(5)).
+/// `CLK_TCK`, which Linux fixes at 100 for programs: `man proc_pid_stat`.
 const TICKS_PER_SECOND: f64 = 100.0;
 const GLANCE: Duration = Duration::from_micros(200);
 
 fn main() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let build = if cfg!(debug_assertions) { "development build: targets are for an optimised one" } else { "optimised build" };
+    let build = if cfg!(debug_assertions) {
+        "development build: targets are for an optimised one"
+    } else {
+        "optimised build"
+    };
     println!("run ({build})");
     runtime.block_on(async {
         let mut stage = Stage::set(StageSettings::default()).await.unwrap();
@@ -89,7 +93,8 @@ impl Serving {
         let stat = self.of_proc("stat");
         // The name in brackets may hold spaces; utime and stime are the 12th and 13th fields after it.
         let (_, fields) = stat.rsplit_once(')').unwrap();
-        let ticks = |position: usize| fields.split_whitespace().nth(position).unwrap().parse::<f64>().unwrap();
+        let ticks =
+            |position: usize| fields.split_whitespace().nth(position).unwrap().parse::<f64>().unwrap();
         (ticks(11) + ticks(12)) / TICKS_PER_SECOND * 1_000.0
     }
 
@@ -116,8 +121,14 @@ async fn starts(stage: &Stage) {
         tokio::time::sleep(Duration::from_millis(300)).await;
         resident_mib.push(serving.resident_mib());
     }
-    println!("  start to the first 2xx, median of {STARTS}    {:7.1} ms   (target: below 50)", median(cold_ms));
-    println!("  resident memory when idle, median        {:7.1} MiB  (target: below 25)", median(resident_mib));
+    println!(
+        "  start to the first 2xx, median of {STARTS}    {:7.1} ms   (target: below 50)",
+        median(cold_ms)
+    );
+    println!(
+        "  resident memory when idle, median        {:7.1} MiB  (target: below 25)",
+        median(resident_mib)
+    );
 }
 
 async fn runs(stage: &Stage) {
@@ -130,7 +141,7 @@ async fn runs(stage: &Stage) {
         stage.github.settled().await;
         let (cpu_before, begin_ms) = (serving.cpu_ms(), stage.github.now_ms());
         let before = stage.github.requests().len();
-        play(stage, &SystemClock, issue, Duration::from_secs(120)).await.unwrap();
+        play(stage, &SystemClock, issue, Duration::from_mins(2)).await.unwrap();
         while !is_told(stage, issue) {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }

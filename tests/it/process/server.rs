@@ -95,8 +95,11 @@ pub(super) struct Serving {
 impl Serving {
     /// Starts it, and returns once it listens.
     pub(super) async fn start(stage: &Stage) -> Self {
-        let mut child =
-            pairbot(&["serve"], &settings(stage)).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+        let mut child = pairbot(&["serve"], &settings(stage))
+            .stderr(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
         let (said, listening) = (Arc::new(Mutex::new(String::new())), Arc::new(Notify::new()));
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let (heard, rings) = (said.clone(), listening.clone());

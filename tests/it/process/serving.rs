@@ -69,8 +69,9 @@ async fn killed_three_times_on_the_way_the_server_ends_in_the_same_picture() {
         stage.github.fault(fault);
         pause
     });
+    // A label that is set while nobody listens is lost: GitHub does not send it again by itself.
+    let mut serving = Serving::start(&stage).await;
     let kills = async {
-        let mut serving = Serving::start(&stage).await;
         for pause in pauses {
             pause.reached().await;
             serving.kill().await;
