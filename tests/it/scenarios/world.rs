@@ -135,18 +135,6 @@ impl World {
         }
     }
 
-    /// Time passes, and everything that was due happens.
-    pub(super) async fn later(&self, duration: Duration) {
-        let until = Timestamp::from_unix_ms(self.clock.now().unix_ms)
-            .plus_ms(u64::try_from(duration.as_millis()).unwrap());
-        // Step by step, so that what wakes on the way can act at its own moment.
-        while self.clock.now() < until {
-            let step = self.clock.now().plus_ms(5_000).min(until);
-            self.clock.advance_to(step);
-            self.quiet().await;
-        }
-    }
-
     /// Time passes in one leap.
     pub(super) async fn leap(&self, duration: Duration) {
         self.clock.advance(duration);
