@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use pairbot_protocol::effect::Publication;
 use pairbot_protocol::finding::FindingState;
-use pairbot_protocol::ids::{HeadSha, MalformedId, Round, RunId};
+use pairbot_protocol::ids::{HeadSha, MalformedId, Round};
 use pairbot_protocol::run::{GateProgress, Phase, Run};
 use pairbot_protocol::signal::{CreateOutcome, Failure, Signal, Spend, Verdict};
 
