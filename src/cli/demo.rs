@@ -8,6 +8,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 use pairbot_model_sim::{DEFAULT_STORY, STORIES, Story, story};
 use pairbot_protocol::ids::{IssueNumber, RepositoryId, RunId};
+use pairbot_protocol::policy::LABEL;
 
 use super::{complain, runtime, say};
 use crate::adapters::SystemClock;
@@ -81,18 +82,27 @@ fn introduction(real: bool) -> &'static str {
 
 async fn watch(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let (mut stage, real) = set(arguments.port).await?;
+    let mut issues = String::new();
     for story in STORIES {
-        stage.open_issue(story.issue_title, story.issue_body)?;
+        let number = stage.open_issue(story.issue_title, story.issue_body)?;
+        // Writing to a string cannot fail.
+        let _ = writeln!(issues, "  #{number} {}", story.issue_title);
+        if !real {
+            let _ = writeln!(issues, "     {}", story.about);
+        }
     }
     let server = stage.server()?.address;
     say(&format!(
-        "{}\n  GitHub, simulated   {}/{REPOSITORY}/issues\n  Pairbot             http://{server}/healthz\n\n\
-         Open the first, choose an issue and set the label `agent:pair` as `{MAINTAINER}`. Ctrl-C ends it.\n",
+        "{}\n  GitHub, simulated   {}/{REPOSITORY}/issues\n  Pairbot             http://{server}/\n\n\
+         Open the first, choose an issue or write one, press \"Set label {LABEL}\" as `{MAINTAINER}`, watch its pull \
+         request, and merge it.\n\n{issues}\nCtrl-C ends it; nothing is kept.\n",
         introduction(real),
         stage.github.url(),
     ));
     tokio::signal::ctrl_c().await.context("cannot listen for Ctrl-C")?;
-    stage.stop_server().await;
+    say("\nEnded.\n");
+    // Nothing of the stage outlives it, so nobody has to wait for tasks under way to end in order.
+    stage.kill_server().await;
     Ok(ExitCode::SUCCESS)
 }
 

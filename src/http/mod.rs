@@ -12,6 +12,7 @@ use axum::routing::{get, post};
 use axum::serve::ListenerExt;
 use axum::{Json, Router};
 use http::StatusCode;
+use pairbot_protocol::policy::LABEL;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -62,6 +63,7 @@ pub struct HttpState {
 pub fn router(state: Arc<HttpState>) -> Router {
     Router::new()
         .route("/api/github/webhooks", post(webhook::handler::receive))
+        .route("/", get(front))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .fallback(not_found)
@@ -95,6 +97,18 @@ pub async fn serve(
             Ok(())
         }
     }
+}
+
+/// `GET /`: what a person who opens the server's address must know.
+async fn front() -> String {
+    format!(
+        "Pairbot {} runs here.\n\n\
+         Its work is seen on GitHub: set the label `{LABEL}` on an issue and follow its status comment.\n\n\
+         POST /api/github/webhooks   takes GitHub's webhooks\n\
+         GET  /healthz               whether this process is alive\n\
+         GET  /readyz                whether store and engine work\n",
+        env!("CARGO_PKG_VERSION")
+    )
 }
 
 async fn not_found() -> (StatusCode, Json<Value>) {

@@ -359,6 +359,18 @@ async fn ready_means_that_store_and_engine_work() {
 }
 
 #[tokio::test]
+async fn who_opens_the_server_s_address_is_told_where_its_work_is_seen() {
+    let server = Server::new();
+    let request = Request::get("/").body(Body::empty()).unwrap();
+    let response = server.router.clone().oneshot(request).await.unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+    assert_eq!(response.headers()["content-type"], "text/plain; charset=utf-8");
+    let body = axum::body::to_bytes(response.into_body(), 10_000).await.unwrap();
+    let text = String::from_utf8(body.to_vec()).unwrap();
+    assert!(text.contains("`agent:pair`") && text.contains("/readyz"), "{text}");
+}
+
+#[tokio::test]
 async fn other_addresses_and_methods_are_answered_in_json() {
     let server = Server::new();
     let (status, answer) = server.get("/api/github/webhook").await;

@@ -1,6 +1,7 @@
 //! What is said when the breaker opens: one text for each reason, with what to do next.
 
-use pairbot_protocol::run::Halt;
+use pairbot_protocol::run::{GateProgress, Halt, Run};
+use pairbot_protocol::signal::Verdict;
 
 use super::prose::{Home, prose};
 use super::untrusted;
@@ -83,6 +84,21 @@ pub(super) fn halt(reason: Halt) -> HaltText {
             next: "`/retry` gives it the same time again; `time` in the policy file gives more.",
         },
     }
+}
+
+/// The reason in a few words, with the names of the gates where one of them is the reason.
+pub(super) fn title(run: &Run, reason: Halt) -> String {
+    let title = halt(reason).title;
+    let gates = run.validation().map(|validation| &validation.gates).filter(|_| reason == Halt::GateFailing);
+    let failing = gates.into_iter().flatten().filter(|(_, progress)| match progress {
+        GateProgress::Pending => false,
+        GateProgress::Reported(report) => match report.verdict {
+            Verdict::Red | Verdict::Unknown => true,
+            Verdict::Green | Verdict::Waiting => false,
+        },
+    });
+    let names: Vec<String> = failing.map(|(name, _)| name.to_string()).collect();
+    if names.is_empty() { title.to_owned() } else { format!("{title}: {}", names.join(", ")) }
 }
 
 /// The reason in the words of who met it.

@@ -55,6 +55,14 @@ pub enum Notice {
 }
 
 impl Notice {
+    /// Whether it bears on what a reviewer wrote, and not on what was run: a review repeats no more than that.
+    fn concerns_reading(self) -> bool {
+        match self {
+            Self::CommandsWithoutSandbox => false,
+            Self::ScriptedModels => true,
+        }
+    }
+
     fn words(self) -> &'static str {
         match self {
             Self::CommandsWithoutSandbox => {

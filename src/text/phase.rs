@@ -4,7 +4,7 @@ use pairbot_protocol::ids::Login;
 use pairbot_protocol::run::{AfterInspection, Closing, Phase, Refusal, Run};
 use pairbot_protocol::signal::Permission;
 
-use super::halts::halt;
+use super::halts::{halt, title};
 
 /// Where the run is, in a few words.
 pub(super) fn headline(run: &Run) -> String {
@@ -21,7 +21,7 @@ pub(super) fn headline(run: &Run) -> String {
             format!("reviewing and checking `{}`, {}", validation.head.short(), round(run))
         }
         Phase::AwaitingHuman(validation) => format!("ready: `{}` waits for you", validation.head.short()),
-        Phase::Halted { reason, .. } => format!("halted: {}", halt(*reason).title),
+        Phase::Halted { reason, .. } => format!("halted: {}", title(run, *reason)),
         Phase::Refused { .. } => "not started".to_owned(),
         Phase::Merged { head, .. } => format!("merged at `{}`", head.short()),
         Phase::Closed { .. } => "ended without a merge".to_owned(),
@@ -37,7 +37,7 @@ pub(super) fn next(run: &Run) -> String {
     }
     match &run.phase {
         Phase::Queued { .. } | Phase::Creating { .. } | Phase::Opening { .. } | Phase::Validating(_) => {
-            "Nothing to do. Comments by people with write access reach the creator in the next round.".to_owned()
+            "Nothing to do for you now. Comments by people with write access reach the creator in the next round.".to_owned()
         }
         Phase::AwaitingHuman(_) => {
             "Read the pull request and merge it, if you agree: Pairbot never merges. A review that requests changes \
@@ -50,7 +50,7 @@ pub(super) fn next(run: &Run) -> String {
         }
         Phase::Refused { reason } => refused(*reason, &run.labelled_by.login),
         Phase::Merged { by, .. } => format!("Done. Merged by `{}`.", by.login),
-        Phase::Closed { closing, by } => closed(*closing, &by.login),
+        Phase::Closed { closing, by, .. } => closed(*closing, &by.login),
     }
 }
 

@@ -3,11 +3,11 @@
 use pairbot_protocol::finding::{Finding, FindingState, Standing};
 use pairbot_protocol::run::{ReviewRecord, Run};
 
+use super::RunFacts;
 use super::blocks::{body, counted, listed};
 use super::findings::{severity, written};
 use super::prose::{line, prose};
 use super::untrusted::{code, fenced, is_harmless_code, longest_run};
-use super::{RunFacts, blocks};
 
 /// How much of a reviewer's summary is shown.
 const SUMMARY_BYTES_MAX: usize = 4000;
@@ -55,11 +55,12 @@ pub fn review_body(run: &Run, record: &ReviewRecord, in_body: &[&Finding], facts
         );
         parts.push(format!("#### {place}\n\n{}", text(finding, facts, false)));
     }
+    let notices = facts.notices.iter().filter(|notice| notice.concerns_reading());
+    let notices: String = notices.flat_map(|notice| [" ", notice.words()]).collect();
     parts.push(format!(
-        "This is a comment, never an approval. The verdict is the check run `pairbot / review` on `{}`.",
+        "This is a comment, never an approval. The verdict is the check run `pairbot / review` on `{}`.{notices}",
         record.head.short()
     ));
-    parts.push(blocks::notices(&facts.notices));
     body(&parts)
 }
 

@@ -1,6 +1,6 @@
 //! The one status comment of a run, kept up to date in place.
 
-use pairbot_protocol::checks::{self, READY, REVIEW};
+use pairbot_protocol::checks;
 use pairbot_protocol::ids::GateName;
 use pairbot_protocol::run::{Phase, ReviewProgress, Run, Validation};
 
@@ -13,12 +13,8 @@ use super::{RunFacts, answer, halts, phase};
 /// The status comment: where the run is, what each reviewer and gate says of the present head, what is open, what it
 /// cost, and what a person can do.
 pub fn status_comment(run: &Run, facts: &RunFacts) -> String {
-    let mut parts = vec![
-        format!("### Pairbot: {}", phase::headline(run)),
-        phase::next(run),
-        halt_detail(run, facts),
-        notices(&facts.notices),
-    ];
+    let mut parts =
+        vec![format!("### Pairbot: {}", phase::headline(run)), phase::next(run), halt_detail(run, facts)];
     if let Some(pull_request) = run.pull_request.as_ref() {
         parts.push(format!("Pull request: #{}", pull_request.number));
     }
@@ -29,6 +25,7 @@ pub fn status_comment(run: &Run, facts: &RunFacts) -> String {
     if open > 0 {
         parts.push(format!("**{} open**\n\n{}", counted(open, "finding"), holding(run)));
     }
+    parts.push(notices(&facts.notices));
     if !run.findings.is_empty() {
         let title = format!("All findings ({})", run.findings.len());
         parts.push(folded(&title, &every(run)));
@@ -57,7 +54,8 @@ fn halt_detail(run: &Run, facts: &RunFacts) -> String {
 fn progress(run: &Run, validation: &Validation) -> String {
     let reviewers = validation.reviews.iter().map(|(name, progress)| {
         let said = match progress {
-            ReviewProgress::Pending => "reads".to_owned(),
+            ReviewProgress::Pending if run.phase.is_work() => "is reading".to_owned(),
+            ReviewProgress::Pending => "did not hand in".to_owned(),
             ReviewProgress::Done => {
                 let open = run.holding().filter(|finding| finding.reviewer == *name).count();
                 if open == 0 {
@@ -78,17 +76,11 @@ fn progress(run: &Run, validation: &Validation) -> String {
 
 /// What a gate says of a head, in a cell.
 pub(super) fn gate(run: &Run, name: &GateName, validation: &Validation) -> String {
-    let progress = validation.gates.get(name);
-    word(
-        progress,
-        name.as_str() == REVIEW || name.as_str() == READY,
-        &checks::view(run, name, &validation.head),
-    )
+    word(&checks::found(run, name, validation))
 }
 
 fn about(run: &Run, facts: &RunFacts) -> String {
     let mut rows = vec![
-        vec!["run".to_owned(), format!("`{}`", run.id)],
         vec!["branch".to_owned(), format!("`{}`", run.id.branch())],
         vec!["started by".to_owned(), format!("`{}`", run.labelled_by.login)],
     ];
@@ -110,5 +102,6 @@ fn about(run: &Run, facts: &RunFacts) -> String {
     if let Some(url) = &facts.run_url {
         rows.push(vec!["details".to_owned(), url.replace('|', "%7C")]);
     }
-    table(&["", ""], &rows)
+    // A table must have a header: a row of it is better than an empty one.
+    table(&["run", &format!("`{}`", run.id)], &rows)
 }

@@ -2,12 +2,18 @@
 //! scripted models. Each ends with everything that became visible having been looked at.
 
 mod meanwhile;
-mod picture;
+pub(crate) mod picture;
 mod world;
 
 mod commands;
+mod crashes;
 mod endings;
 mod feedback;
+mod gates;
+mod github_faults;
 mod happy_path;
 mod labels;
+mod model_faults;
+mod money;
+mod policy_file;
 mod pushes;

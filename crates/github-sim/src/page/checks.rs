@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use maud::{Markup, html};
 use serde_json::Value;
 
-use super::Visit;
 use super::layout::button;
 use super::markdown::render;
+use super::{Visit, href};
 use crate::state::{CheckRun, Repo};
 
 /// The newest run of each app and name on a commit.
@@ -41,10 +41,11 @@ fn icon(status: &str, conclusion: Option<&str>) -> Markup {
 /// One line for each check, for the conversation.
 pub(crate) fn summary(repo: &Repo, sha: &str) -> Markup {
     html! {
-        ul.list.box id="checks-summary" {
+        ul.list id="checks-summary" {
             @for run in latest(repo, sha) {
                 li { (icon(&run.status, run.conclusion.as_deref())) " " strong { (run.name) } " " span.muted { (run.title.as_deref().unwrap_or_default()) } }
             }
+            @if latest(repo, sha).is_empty() { li.muted { "Nothing has been reported yet." } }
             @for status in repo.statuses.values().filter(|status| status.sha == sha) {
                 @let conclusion = (status.state != "pending").then_some(status.state.as_str());
                 li { (icon("in_progress", conclusion)) " " strong { (status.context) } " " span.muted { (status.description.as_deref().unwrap_or_default()) } }
@@ -69,6 +70,7 @@ fn one(visit: &Visit, repo: &Repo, run: &CheckRun) -> Markup {
     let id = run.id.to_string();
     let text =
         |action: &Value, name: &str| action.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let home = href(visit, repo, "");
     let app = visit.state.apps.get(&run.app).map_or("?", |app| app.slug.as_str());
     html! {
         article.box id={ "check-" (run.id) } {
@@ -78,8 +80,8 @@ fn one(visit: &Visit, repo: &Repo, run: &CheckRun) -> Markup {
             }
             div.body.markdown {
                 @if let Some(title) = &run.title { h2 { (title) } }
-                @if let Some(summary) = &run.summary { (render(summary)) }
-                @if let Some(text) = &run.text { details { summary { "Details of " (run.name) } (render(text)) } }
+                @if let Some(summary) = &run.summary { (render(summary, &home)) }
+                @if let Some(text) = &run.text { details { summary { "Details of " (run.name) } (render(text, &home)) } }
                 @if !run.annotations.is_empty() {
                     ul {
                         @for note in &run.annotations {

@@ -2,10 +2,10 @@
 
 use maud::{Markup, html};
 
-use super::Visit;
 use super::issues::reactions;
 use super::layout::{author, moment};
 use super::markdown::render;
+use super::{Visit, href};
 use crate::git::diff::{DiffLine, FileDiff};
 use crate::state::{ReactionTarget, Repo, ReviewComment};
 
@@ -14,11 +14,12 @@ pub(crate) fn thread(visit: &Visit, repo: &Repo, root: &ReviewComment) -> Markup
     let resolved = repo.threads.get(&root.thread).and_then(|thread| thread.resolved_by);
     let outdated = root.line.is_none() && !root.whole_file;
     let comments = repo.review_comments.values().filter(|comment| comment.thread == root.thread);
+    let home = href(visit, repo, "");
     let body = html! {
         @for comment in comments {
             div.remark id={ "remark-" (comment.id) } {
                 div { (author(visit, comment.author)) " " span.muted { (moment(comment.created_ms)) } }
-                div.markdown { (render(&comment.body)) (reactions(repo, ReactionTarget::ReviewComment(comment.id))) }
+                div.markdown { (render(&comment.body, &home)) (reactions(repo, ReactionTarget::ReviewComment(comment.id))) }
             }
         }
     };

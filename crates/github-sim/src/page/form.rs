@@ -39,7 +39,12 @@ pub(crate) fn act(state: &mut State, request: &Request, repo: Option<u64>, perso
         return back(&path, Some("There is no such repository"));
     };
     match press(state, repo, person, &form) {
-        Ok(()) => back(&path, None),
+        Ok(answer) => {
+            // A new issue is what its author wants to see next.
+            let opened = answer.get("number").filter(|_| form.get("act").is_some_and(|act| act == "open"));
+            let pages = request.path.trim_end_matches("/act");
+            back(&opened.map_or(path, |number| format!("{pages}/issues/{number}")), None)
+        }
         Err(reply) => {
             let json = reply.json();
             let message = json.get("message").and_then(Value::as_str).unwrap_or("Refused");
@@ -48,7 +53,7 @@ pub(crate) fn act(state: &mut State, request: &Request, repo: Option<u64>, perso
     }
 }
 
-fn press(state: &mut State, repo: u64, person: u64, form: &BTreeMap<String, String>) -> Result<(), Reply> {
+fn press(state: &mut State, repo: u64, person: u64, form: &BTreeMap<String, String>) -> Result<Value, Reply> {
     let text = |name: &str| form.get(name).map(String::as_str).unwrap_or_default();
     let number = text("number").parse::<u64>().unwrap_or_default();
     let run = text("run").parse::<u64>().unwrap_or_default();
@@ -72,8 +77,11 @@ fn press(state: &mut State, repo: u64, person: u64, form: &BTreeMap<String, Stri
             (Method::POST, format!("{pull}/reviews"), json)
         }
         "rerun" => (Method::POST, format!("{base}/check-runs/{run}/rerequest"), Value::Null),
-        "action" => return click(state, Actor::Person(person), repo, run, text("identifier")),
+        "action" => {
+            let pressed = click(state, Actor::Person(person), repo, run, text("identifier"));
+            return pressed.map(|()| Value::Null);
+        }
         _ => return Err(Reply::refuse(422, "There is no such button")),
     };
-    perform(state, Actor::Person(person), method, &path, body).map(drop)
+    perform(state, Actor::Person(person), method, &path, body)
 }

@@ -6,7 +6,7 @@ use super::layout::{author, button, hidden, moment, page as frame};
 use super::markdown::render;
 use super::{Visit, href};
 use crate::reply::Reply;
-use crate::state::{Issue, IssueComment, ReactionTarget, Repo};
+use crate::state::{Issue, IssueComment, Label, ReactionTarget, Repo};
 
 /// The label that the page offers with one press.
 const OFFERED_LABEL: &str = "agent:pair";
@@ -36,14 +36,20 @@ pub(crate) fn state_badge(issue: &Issue) -> Markup {
         None if !issue.open => ("done", "Closed"),
         Some(_) | None => ("open", "Open"),
     };
-    html! { span.state.(class) id="state" { (word) } }
+    html! { span.state.(class) { (word) } }
+}
+
+/// A label's colour; black if someone gave it none that is one.
+fn colour(label: &Label) -> &str {
+    let hex = label.color.len() == 6 && label.color.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if hex { &label.color } else { "000000" }
 }
 
 /// The labels of an item.
 pub(crate) fn labels(repo: &Repo, issue: &Issue) -> Markup {
     html! {
         @for label in issue.labels.iter().filter_map(|key| repo.labels.get(key)) {
-            span.label title=(label.description) { (label.name) }
+            span.label title=(label.description) style={ "--colour: #" (colour(label)) } { (label.name) }
         }
     }
 }
@@ -118,7 +124,7 @@ pub(crate) fn opening(visit: &Visit, repo: &Repo, issue: &Issue) -> Markup {
             div.head { (author(visit, issue.author)) " opened this at " (moment(issue.created_ms)) }
             div.body.markdown {
                 @match issue.body.as_deref().filter(|body| !body.is_empty()) {
-                    Some(body) => (render(body)),
+                    Some(body) => (render(body, &href(visit, repo, ""))),
                     None => em.muted { "No description." },
                 }
                 div { (reactions(repo, ReactionTarget::Issue(issue.number))) }
@@ -131,7 +137,7 @@ pub(crate) fn opening(visit: &Visit, repo: &Repo, issue: &Issue) -> Markup {
 pub(crate) fn comment(visit: &Visit, repo: &Repo, comment: &IssueComment) -> Markup {
     let text = html! {
         div.body.markdown {
-            (render(&comment.body))
+            (render(&comment.body, &href(visit, repo, "")))
             div { (reactions(repo, ReactionTarget::IssueComment(comment.id))) }
         }
     };
@@ -156,7 +162,7 @@ pub(crate) fn reply_form(visit: &Visit, repo: &Repo, issue: &Issue) -> Markup {
         if issue.open { ("close", "close", "Close") } else { ("reopen", "reopen", "Reopen") };
     let merged = issue.pull.as_ref().is_some_and(|pull| pull.merged_ms.is_some());
     html! {
-        section aria-label="Add a comment" {
+        section.reply aria-label="Add a comment" {
             form method="post" action=(href(visit, repo, "/act")) {
                 (hidden(visit, &[("act", "comment"), ("number", &number)]))
                 label for="comment-body" { "Add a comment" }
@@ -164,6 +170,7 @@ pub(crate) fn reply_form(visit: &Visit, repo: &Repo, issue: &Issue) -> Markup {
                 button.primary type="submit" id="comment-submit" { "Comment" }
             }
             @if !merged {
+                " "
                 (button(visit, repo, id, words, &[("act", act), ("number", &number)]))
             }
         }
@@ -176,7 +183,7 @@ pub(crate) fn label_box(visit: &Visit, repo: &Repo, issue: &Issue) -> Markup {
     let has = issue.labels.contains(OFFERED_LABEL);
     html! {
         h2 { "Labels" }
-        div id="labels" { (labels(repo, issue)) @if issue.labels.is_empty() { span.muted { "None yet" } } }
+        p id="labels" { (labels(repo, issue)) @if issue.labels.is_empty() { span.muted { "None yet" } } }
         @if has {
             (button(visit, repo, "label-remove", &format!("Remove label {OFFERED_LABEL}"), &[("act", "unlabel"), ("label", OFFERED_LABEL), ("number", &number)]))
         } @else if issue.pull.is_none() {
@@ -201,7 +208,7 @@ pub(crate) fn page(visit: &Visit, repo: &Repo, number: u64) -> Result<Markup, Re
         .collect();
     let body = html! {
         h1 { (issue.title) " " span.number { "#" (number) } }
-        p { (state_badge(issue)) }
+        p id="state" { (state_badge(issue)) }
         div.columns {
             div {
                 (opening(visit, repo, issue))

@@ -55,8 +55,10 @@ pub(crate) fn page(visit: &Visit, repo: Option<&Repo>, title: &str, body: &Marku
                 }
                 @if let Some(repo) = repo {
                     nav.tabs aria-label="Repository" {
-                        a id="tab-issues" href=(href(visit, repo, "/issues")) { "Issues" }
-                        a id="tab-pulls" href=(href(visit, repo, "/pulls")) { "Pull requests" }
+                        @let root = href(visit, repo, "");
+                        @let pulls = visit.path.starts_with(&format!("{root}/pull"));
+                        a id="tab-issues" href={ (root) "/issues" } aria-current=[(!pulls).then_some("true")] { "Issues" }
+                        a id="tab-pulls" href={ (root) "/pulls" } aria-current=[pulls.then_some("true")] { "Pull requests" }
                     }
                 }
                 @if let Some(reason) = visit.refused {
@@ -97,7 +99,7 @@ pub(crate) fn hidden(visit: &Visit, fields: &[(&str, &str)]) -> Markup {
 /// A moment, short for people and exact for machines.
 pub(crate) fn moment(ms: u64) -> Markup {
     let text = crate::clock::iso(ms);
-    html! { time datetime=(text) { (text.replace('T', " ").trim_end_matches('Z')) } }
+    html! { time datetime=(text) { (text.replace('T', " ").trim_end_matches('Z')) " UTC" } }
 }
 
 /// An account's name, marked if it is an app.

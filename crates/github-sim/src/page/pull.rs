@@ -65,7 +65,7 @@ pub(crate) fn page(visit: &Visit, repo: &Repo, number: u64, tab: Tab) -> Result<
     let body = html! {
         h1 { (issue.title) " " span.number { "#" (number) } }
         p {
-            (issues::state_badge(issue)) " " (author(visit, issue.author)) " wants to merge "
+            span id="state" { (issues::state_badge(issue)) } " " (author(visit, issue.author)) " wants to merge "
             code { (pull.head_branch) } " into " code { (pull.base_branch) }
         }
         nav.tabs aria-label="Pull request" {
@@ -108,9 +108,26 @@ fn conversation(visit: &Visit, repo: &Repo, issue: &Issue, pull: &Pull) -> Marku
                 (issues::reply_form(visit, repo, issue))
                 (review_form(visit, repo, number))
             }
-            aside aria-label="About this pull request" { (issues::label_box(visit, repo, issue)) }
+            aside aria-label="About this pull request" {
+                (issues::label_box(visit, repo, issue))
+                h2 { "Issues" }
+                ul.list id="closes" {
+                    @let closes = closes(repo, issue);
+                    @for closed in &closes {
+                        li { a href=(href(visit, repo, &format!("/issues/{}", closed.number))) { (closed.title) " #" (closed.number) } }
+                    }
+                    @if closes.is_empty() { li.muted { "None" } }
+                }
+            }
         }
     }
+}
+
+/// The issues that a merge closes.
+fn closes<'a>(repo: &'a Repo, pull: &Issue) -> Vec<&'a Issue> {
+    let numbers = crate::acts::closing_numbers(pull.body.as_deref().unwrap_or_default());
+    let issues = numbers.iter().filter_map(|number| repo.issues.get(number));
+    issues.filter(|issue| issue.pull.is_none()).collect()
 }
 
 fn review(visit: &Visit, repo: &Repo, review: &Review) -> Markup {
@@ -137,7 +154,7 @@ fn review(visit: &Visit, repo: &Repo, review: &Review) -> Markup {
                 @if let Some(at) = review.submitted_ms { " at " (moment(at)) }
             }
             div.body {
-                div.markdown { (render(&review.body)) }
+                div.markdown { (render(&review.body, &href(visit, repo, ""))) }
                 @for root in roots {
                     div.box {
                         div.head { code { (root.path) @if let Some(line) = root.original_line { ":" (line) } } }
@@ -175,9 +192,13 @@ fn obstacle(visit: &Visit, repo: &Repo, issue: &Issue, pull: &Pull) -> Option<St
 fn merge_box(visit: &Visit, repo: &Repo, issue: &Issue, pull: &Pull) -> Markup {
     let number = issue.number.to_string();
     html! {
-        section aria-label="Merge" {
+        section.box.merge aria-label="Merge" {
+            div.head {
+                strong { "Checks of " } code { (pull.head_sha.get(..7).unwrap_or_default()) }
+                " " a href=(href(visit, repo, &format!("/pull/{number}/checks"))) { "Details" }
+            }
             (checks::summary(repo, &pull.head_sha))
-            @if let Some(by) = pull.merged_by {
+            div.body { @if let Some(by) = pull.merged_by {
                 p id="merged" { "Merged by " (visit.state.login(by)) " as " code { (pull.merge_sha.as_deref().and_then(|sha| sha.get(..7)).unwrap_or_default()) } }
             } @else if issue.open {
                 @let reason = obstacle(visit, repo, issue, pull);
@@ -186,7 +207,9 @@ fn merge_box(visit: &Visit, repo: &Repo, issue: &Issue, pull: &Pull) -> Markup {
                     button.primary type="submit" id="merge" disabled[reason.is_some()] aria-describedby="merge-reason" { "Merge pull request" }
                     " " span.muted id="merge-reason" { (reason.as_deref().unwrap_or("Ready to merge.")) }
                 }
-            }
+            } @else {
+                span.muted { "Closed without a merge." }
+            } }
         }
     }
 }
@@ -194,7 +217,7 @@ fn merge_box(visit: &Visit, repo: &Repo, issue: &Issue, pull: &Pull) -> Markup {
 fn review_form(visit: &Visit, repo: &Repo, number: u64) -> Markup {
     let number = number.to_string();
     html! {
-        details {
+        details.reply {
             summary { "Review as a person" }
             form method="post" action=(href(visit, repo, "/act")) {
                 (hidden(visit, &[("act", "review"), ("number", &number)]))

@@ -2,6 +2,8 @@
 (() => {
   let last = null;
   const fields = (root) => [...root.querySelectorAll("textarea[id], input[type=text][id]")];
+  // A folded part is known by where it is and what it is called; the numbers in its name (cost, counts) change.
+  const part = (d) => d.parentElement.closest("[id]")?.id + d.querySelector("summary")?.textContent.replace(/[\d.]+/g, "");
   async function refresh() {
     const answer = await fetch(location.pathname, { headers: { accept: "text/html" } });
     if (!answer.ok) return;
@@ -14,11 +16,11 @@
     if (text === last) return;
     last = text;
     const typed = new Map(fields(old).map((field) => [field.id, field.value]));
-    const opened = new Set([...old.querySelectorAll("details[open]")].map((d) => d.querySelector("summary")?.textContent));
+    const opened = new Set([...old.querySelectorAll("details[open]")].map(part));
     const focused = old.contains(document.activeElement) ? document.activeElement : null;
     const range = focused && "selectionStart" in focused ? [focused.selectionStart, focused.selectionEnd] : null;
     for (const field of fields(fresh)) if (typed.has(field.id)) field.value = typed.get(field.id);
-    for (const d of fresh.querySelectorAll("details")) if (opened.has(d.querySelector("summary")?.textContent)) d.open = true;
+    for (const d of fresh.querySelectorAll("details")) if (opened.has(part(d))) d.open = true;
     old.replaceChildren(...fresh.childNodes);
     const again = focused?.id ? document.getElementById(focused.id) : null;
     if (again) {
