@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use pairbot::demo::REPOSITORY;
 use pairbot_github_sim::{DeliverySeen, Fault, Mishap, Pause};
-use pairbot_model_sim::{Conversation, Reply, Script, When};
+use pairbot_model_sim::{CallRecord, Conversation, Reply, Role, Script, When};
 
 use super::world::World;
 
@@ -106,6 +106,23 @@ impl World {
         self.hang(When::next_call().reviewer("maintainability"));
         self.mona().label(REPOSITORY, issue, "agent:pair").unwrap();
         self.still(2).await;
+    }
+
+    /// Returns once a creator was answered this step of a round, from 0.
+    pub(super) async fn creator_took(&self, round: u32, step: u32) {
+        let models = self.stage.models.as_ref().unwrap();
+        let answered = |call: &CallRecord| {
+            let brief = call.brief.as_ref();
+            call.turn == step
+                && brief.is_some_and(|brief| brief.role == Role::Creator && brief.round == round)
+        };
+        for _ in 0..LOOKS_MAX {
+            if models.ledger().iter().any(answered) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        panic!("the creator does not come so far:\n{}", self.trace().await);
     }
 
     /// The last webhook of this name.
