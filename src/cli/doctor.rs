@@ -117,6 +117,9 @@ mod tests {
     #[test]
     fn a_line_says_how_to_mend_what_is_wrong_and_no_more() {
         assert_eq!(Line::ok("git: 2.47.0").to_string(), "ok    git: 2.47.0");
-        assert_eq!(Line::fail("git: not found", "install it").to_string(), "fail  git: not found  -> install it");
+        assert_eq!(
+            Line::fail("git: not found", "install it").to_string(),
+            "fail  git: not found  -> install it"
+        );
     }
 }

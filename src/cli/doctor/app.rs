@@ -30,10 +30,8 @@ pub(super) async fn examine(github: &GitHub) -> anyhow::Result<Vec<Line>> {
         // Without credentials that work, every further question would get the same answer.
         Err(error) => return Ok(vec![refused("credentials", &error)]),
     };
-    let mut lines = vec![Line::ok(format!(
-        "credentials: App {}, acting as `{}`",
-        identity.app_id.0, identity.bot_login
-    ))];
+    let mut lines =
+        vec![Line::ok(format!("credentials: App {}, acting as `{}`", identity.app_id.0, identity.bot_login))];
     match github.app_grants().await {
         Ok(grants) => lines.extend(granted("the App", &grants, &manifest, &format!("change it {SETTINGS}"))),
         Err(error) => lines.push(refused("permissions", &error)),
@@ -83,7 +81,8 @@ fn granted(whose: &str, grants: &AppGrants, manifest: &Manifest, mend: &str) -> 
     for (name, given) in &grants.permissions {
         let needed = manifest.default_permissions.get(name).map_or("none", String::as_str);
         if rank(given) > rank(needed) {
-            let what = format!("permissions: {whose} has `{name}: {given}`, more than the `{needed}` it needs");
+            let what =
+                format!("permissions: {whose} has `{name}: {given}`, more than the `{needed}` it needs");
             lines.push(Line::warn(what, format!("take it away {SETTINGS}")));
         }
     }
@@ -162,10 +161,7 @@ mod tests {
 
     #[test]
     fn what_the_manifest_asks_for_is_enough() {
-        assert_eq!(
-            told(&exact()),
-            ["ok    permissions and events: it has what app-manifest.yml asks for"]
-        );
+        assert_eq!(told(&exact()), ["ok    permissions and events: it has what app-manifest.yml asks for"]);
     }
 
     #[test]

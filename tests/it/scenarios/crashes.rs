@@ -183,7 +183,11 @@ async fn a_creator_killed_in_any_of_its_turns_goes_on_there_and_makes_the_same_c
         world.stage.start_server().await.unwrap();
         world.quiet().await;
         assert_eq!(world.pull(issue).head_sha, expected.head);
-        assert_eq!(creator_calls(&world), expected.creator_calls + 1, "killed at turn {turn} of round {round}");
+        assert_eq!(
+            creator_calls(&world),
+            expected.creator_calls + 1,
+            "killed at turn {turn} of round {round}"
+        );
         world.merge(issue).await;
         assert_eq!(world.picture(issue), expected.picture);
         world.nothing_else_happened().await;

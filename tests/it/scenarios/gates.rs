@@ -151,8 +151,6 @@ issue open [agent:pair] :eyes:
   mona: /retry :+1:
 pull ready: Never
   pairbot[bot] COMMENTED on c1: Review by `correctness`
-  pairbot[bot] COMMENTED on c1: Review by `correctness`
-  pairbot[bot] COMMENTED on c1: Review by `maintainability`
   pairbot[bot] COMMENTED on c1: Review by `maintainability`
   c1 build=success ci=success paths=success ready=success review=success size=success
 ";
