@@ -71,7 +71,11 @@ async fn a_creator_that_refuses_halts_the_run_with_its_words() {
     world.troubled_by(issue, [(When::next_call().creator(), Fault::Refusal)]).await;
     assert_eq!(world.phase(issue).await, "halted(agent-failed)");
     assert!(world.status(issue).contains("I cannot help with this"), "{}", world.status(issue));
-    assert_eq!(world.picture(issue), "");
+    let seen = "\
+issue open [agent:pair] :eyes:
+  pairbot[bot]: ### Pairbot: halted: an agent failed
+";
+    assert_eq!(world.picture(issue), seen);
     world.nothing_else_happened().await;
 }
 
@@ -139,6 +143,10 @@ async fn a_model_that_never_hands_in_ends_in_bounded_turns() {
     let talk = (When::next_call().creator().times(3), Fault::VeryLong { bytes: 500 });
     world.troubled_by(issue, [talk]).await;
     assert_eq!(world.phase(issue).await, "halted(agent-failed)");
-    assert_eq!(world.picture(issue), "");
+    let seen = "\
+issue open [agent:pair] :eyes:
+  pairbot[bot]: ### Pairbot: halted: an agent failed
+";
+    assert_eq!(world.picture(issue), seen);
     world.nothing_else_happened().await;
 }

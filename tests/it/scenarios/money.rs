@@ -91,7 +91,13 @@ async fn reviewers_side_by_side_never_pass_the_budget_and_the_work_stays_on_the_
     let account = world.account(issue).await;
     assert!(account.spent <= account.limit && account.spent > Money::from_cents(1), "{account:?}");
     assert_eq!(account.reserved, Money::ZERO);
-    assert_eq!(world.picture(issue), "");
+    let seen = "\
+issue open [agent:pair] :eyes:
+  pairbot[bot]: ### Pairbot: halted: the budget is used up
+pull draft: Share
+  c1 paths=success ready=action_required review=action_required size=success
+";
+    assert_eq!(world.picture(issue), seen);
     world.nothing_else_happened().await;
 }
 
