@@ -7,7 +7,7 @@ mod source;
 mod storage;
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
@@ -96,6 +96,8 @@ pub struct ModelsConfig {
     pub anthropic: Option<ProviderConfig>,
     /// `OpenAI`, or a server that speaks its protocol.
     pub openai: Option<ProviderConfig>,
+    /// Prices that replace or add to those that ship with the program.
+    pub price_file: Option<PathBuf>,
 }
 
 /// How to reach a provider.
@@ -191,6 +193,7 @@ impl ModelsConfig {
         Self {
             anthropic: provider(source, problems, anthropic, "https://api.anthropic.com"),
             openai: provider(source, problems, openai, "https://api.openai.com/v1"),
+            price_file: source.get("PAIRBOT_PRICE_FILE").map(PathBuf::from),
         }
     }
 }

@@ -4,7 +4,7 @@
 //! it a simulated GitHub and scripted models at the same doors.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -91,7 +91,7 @@ impl Server {
         std::fs::create_dir_all(&scratch_dir)
             .with_context(|| format!("{} cannot be made", scratch_dir.display()))?;
         let git =
-            Git::new(machine.spawner.clone(), machine.entropy.clone(), GitSettings::new(data_dir)).await?;
+            Git::new(machine.spawner.clone(), machine.entropy.clone(), git_settings(data_dir)).await?;
         let agent = BuiltinAgent::new(
             Arc::new(gateway(config, &machine, &tuning)?),
             machine.clock.clone(),
@@ -136,13 +136,19 @@ impl Server {
     pub async fn kill(mut self) {
         self.parts.abort_all();
         while self.parts.join_next().await.is_some() {}
+        // What the parts had begun was aborted with them, but each ends on a thread of its own, and open connections
+        // end when they are told.
+        self.stop.cancel();
+        while Arc::strong_count(&self.store) > 1 {
+            tokio::task::yield_now().await;
+        }
     }
 }
 
 /// How long connections and tasks may take to end when the server stops.
 const DRAIN: Duration = Duration::from_secs(20);
 
-fn absolute(path: &std::path::Path) -> anyhow::Result<PathBuf> {
+fn absolute(path: &Path) -> anyhow::Result<PathBuf> {
     std::path::absolute(path).with_context(|| format!("PAIRBOT_DATA_DIR {} is not a path", path.display()))
 }
 
@@ -186,10 +192,33 @@ fn gateway(config: &Config, machine: &Machine, tuning: &Tuning) -> anyhow::Resul
         gateway::http_client()?,
         machine.clock.clone(),
         machine.entropy.clone(),
-        PriceTable::shipped()?,
+        prices(config.models.price_file.as_deref())?,
         tuning.gateway,
         providers.into_iter().flatten(),
     ))
+}
+
+fn prices(file: Option<&Path>) -> anyhow::Result<PriceTable> {
+    let Some(file) = file else { return Ok(PriceTable::shipped()?) };
+    let text = std::fs::read_to_string(file)
+        .with_context(|| format!("PAIRBOT_PRICE_FILE {} cannot be read", file.display()))?;
+    PriceTable::with_override(&text).with_context(|| format!("PAIRBOT_PRICE_FILE {}", file.display()))
+}
+
+/// What git's network calls need of the operator's environment. This machine itself is reached by no proxy.
+fn git_settings(data_dir: PathBuf) -> GitSettings {
+    let names = ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"];
+    let certificates = ["GIT_SSL_CAINFO", "SSL_CERT_FILE", "SSL_CERT_DIR"];
+    let mut settings = GitSettings::new(data_dir);
+    let inherited = names.iter().chain(&certificates);
+    settings.network_environment =
+        inherited.filter_map(|name| Some(((*name).to_owned(), std::env::var(name).ok()?))).collect();
+    let direct = std::env::var("NO_PROXY").or_else(|_| std::env::var("no_proxy")).unwrap_or_default();
+    settings.network_environment.insert("no_proxy".to_owned(), format!("127.0.0.1,localhost,{direct}"));
+    if let Ok(path) = std::env::var("PATH") {
+        settings.search_path = path;
+    }
+    settings
 }
 
 fn agent_settings(config: &Config, tuning: &Tuning) -> AgentSettings {
@@ -215,7 +244,8 @@ fn agent_settings(config: &Config, tuning: &Tuning) -> AgentSettings {
         scripted: tuning.scripted,
         turns_max: 80,
         command_timeout: Duration::from_mins(5),
-        search_path: "/usr/local/bin:/usr/bin:/bin".to_owned(),
+        // What the operator can run, agents and gates can: of all of the environment, this alone is passed on.
+        search_path: std::env::var("PATH").unwrap_or_else(|_| "/usr/local/bin:/usr/bin:/bin".to_owned()),
     }
 }
 

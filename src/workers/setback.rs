@@ -80,8 +80,7 @@ impl From<GitError> for Setback {
             GitError::Unavailable { .. } => Self::Outage(detail),
             // A token may have expired under way, a read may lag behind a write, a disk may have been full: each
             // attempt begins with a new token and a new look, and the attempts are counted.
-            GitError::Unavailable { .. }
-            | GitError::AuthenticationFailed { .. }
+            GitError::AuthenticationFailed { .. }
             | GitError::Moved { .. }
             | GitError::HeadMoved { .. }
             | GitError::NotFound { .. }

@@ -1,7 +1,7 @@
 //! The server is killed at every kind of effect, before and after it, and started again: what people see is the same.
 //!
-//! A kind is a request's method and path with numbers left out, and each kind is hit at its first and its last time.
-//! With `PAIRBOT_CRASH_ALL` set, it is hit every time.
+//! A kind is a request's method and path with numbers left out. The power is cut before the first request of each kind
+//! and after the middle one; with `PAIRBOT_CRASH_ALL` set, before and after every one.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -82,19 +82,33 @@ async fn cut_or_quiet(world: &mut World, pause: &Pause) -> bool {
         () = pause.reached() => {}
         () = world.quiet() => return false,
     }
-    world.stage.kill_server().await;
+    world.power_cut().await;
     pause.resume();
-    world.stage.start_server().await.unwrap();
     world.quiet().await;
     true
 }
 
-/// Cuts the power at the writes whose kind is chosen, each at its first and last time, or at every time if asked for.
-async fn at_every(chosen: impl Fn(&str) -> bool, moment: impl Fn(Fault) -> (Fault, Pause)) {
-    let all = std::env::var_os("PAIRBOT_CRASH_ALL").is_some();
-    let kinds = undisturbed().await.writes.iter().filter(|(kind, _)| chosen(kind));
-    for (kind, &times) in kinds {
-        for time in (0..times).filter(|time| all || *time == 0 || *time + 1 == times) {
+/// Whether every write of the story is to be hit.
+fn all() -> bool {
+    std::env::var_os("PAIRBOT_CRASH_ALL").is_some()
+}
+
+async fn before(chosen: impl Fn(&str) -> bool) {
+    at(chosen, |_| 0, Fault::pause_before).await;
+}
+
+async fn after(chosen: impl Fn(&str) -> bool) {
+    at(chosen, |times| times / 2, Fault::pause_after).await;
+}
+
+/// Cuts the power at writes whose kind is chosen, each at the time that is sampled of all its times.
+async fn at(
+    chosen: impl Fn(&str) -> bool,
+    sampled: impl Fn(usize) -> usize,
+    moment: impl Fn(Fault) -> (Fault, Pause),
+) {
+    for (kind, &times) in undisturbed().await.writes.iter().filter(|(kind, _)| chosen(kind)) {
+        for time in (0..times).filter(|time| all() || *time == sampled(times)) {
             eprintln!("power cut at {kind}, time {} of {times}", time + 1);
             let (method, path) = kind.split_once(' ').unwrap();
             let cut = with_power_cut(moment(Fault::on(method, path).after(time))).await;
@@ -118,32 +132,32 @@ fn code(kind: &str) -> bool {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_before_any_word_on_the_issue_the_server_says_it_once() {
-    at_every(conversation, Fault::pause_before).await;
+    before(conversation).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_after_any_word_on_the_issue_the_server_does_not_say_it_again() {
-    at_every(conversation, Fault::pause_after).await;
+    after(conversation).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_before_any_check_run_the_server_reports_it_once() {
-    at_every(checks, Fault::pause_before).await;
+    before(checks).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_after_any_check_run_the_server_does_not_report_it_again() {
-    at_every(checks, Fault::pause_after).await;
+    after(checks).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_before_any_push_pull_request_or_review_the_server_makes_it_once() {
-    at_every(code, Fault::pause_before).await;
+    before(code).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_after_any_push_pull_request_or_review_the_server_does_not_make_it_again() {
-    at_every(code, Fault::pause_after).await;
+    after(code).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -167,7 +181,8 @@ async fn every_kind_of_effect_is_among_those_at_which_the_server_is_killed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_creator_killed_in_any_of_its_turns_goes_on_there_and_makes_the_same_commit() {
     let expected = undisturbed().await;
-    for (round, turn) in [(1, 0), (1, 2), (1, 4), (2, 3)] {
+    let turns: Vec<(u32, u32)> = (0..5).map(|turn| (1, turn)).chain((0..6).map(|turn| (2, turn))).collect();
+    for (round, turn) in turns.into_iter().filter(|turn| all() || [(1, 2), (2, 5)].contains(turn)) {
         let mut world = World::start().await;
         let issue = world.issue("findings");
         let asked = Arc::new(Notify::new());
@@ -179,8 +194,7 @@ async fn a_creator_killed_in_any_of_its_turns_goes_on_there_and_makes_the_same_c
         world.stage.models.as_ref().unwrap().inject(when, ModelFault::Hang);
         world.mona().label(REPOSITORY, issue, "agent:pair").unwrap();
         asked.notified().await;
-        world.stage.kill_server().await;
-        world.stage.start_server().await.unwrap();
+        world.power_cut().await;
         world.quiet().await;
         assert_eq!(world.pull(issue).head_sha, expected.head);
         assert_eq!(

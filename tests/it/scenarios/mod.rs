@@ -2,7 +2,7 @@
 //! scripted models. Each ends with everything that became visible having been looked at.
 
 mod meanwhile;
-mod picture;
+pub(crate) mod picture;
 mod world;
 
 mod commands;

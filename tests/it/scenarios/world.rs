@@ -6,7 +6,7 @@ use std::time::Duration;
 use pairbot::adapters::ManualClock;
 use pairbot::demo::{MAINTAINER, Models, REPOSITORY, STRANGER, Stage, StageSettings};
 use pairbot::ports::Clock as _;
-use pairbot::store::{Store, TaskState};
+use pairbot::store::{Store, StoreError, TaskState};
 use pairbot_github_sim::{CheckSeen, Person, PullSeen, SimClock};
 use pairbot_model_sim::{ModelSim, Reply, Script, story};
 use pairbot_protocol::ids::{IssueNumber, RepositoryId, RunId, Timestamp};
@@ -132,18 +132,6 @@ impl World {
             counts.tasks.waiting
         } else {
             0
-        }
-    }
-
-    /// Time passes, and everything that was due happens.
-    pub(super) async fn later(&self, duration: Duration) {
-        let until = Timestamp::from_unix_ms(self.clock.now().unix_ms)
-            .plus_ms(u64::try_from(duration.as_millis()).unwrap());
-        // Step by step, so that what wakes on the way can act at its own moment.
-        while self.clock.now() < until {
-            let step = self.clock.now().plus_ms(5_000).min(until);
-            self.clock.advance_to(step);
-            self.quiet().await;
         }
     }
 
@@ -292,6 +280,7 @@ impl World {
         };
         let stuck = tokio::time::timeout(STUCK, all).await.is_err();
         assert!(!stuck, "the world does not come through:\n{}", self.trace().await);
+        self.quiet().await;
     }
 
     /// What changes while anything moves.
@@ -301,6 +290,20 @@ impl World {
         let github = &self.stage.github;
         let calls = self.stage.models.as_ref().map_or(0, |models| models.ledger().len());
         ((counts.tasks, counts.pending), github.requests().len(), github.deliveries().len(), calls)
+    }
+
+    /// The power is cut and comes back: nothing is finished, nothing is told, and the server starts on what is stored.
+    pub(super) async fn power_cut(&mut self) {
+        self.stage.kill_server().await;
+        let restarted = async {
+            // A program that another story starts at this moment holds every file of this process until it runs.
+            while let Err(error) = self.stage.start_server().await {
+                let in_use = matches!(error.downcast_ref(), Some(StoreError::InUse { .. }));
+                assert!(in_use, "{error:#}");
+                let _later = tokio::time::timeout(GLANCE, std::future::pending::<()>()).await;
+            }
+        };
+        tokio::time::timeout(STUCK, restarted).await.unwrap();
     }
 
     /// The models that play.
