@@ -12,7 +12,7 @@ pub(super) fn headline(run: &Run) -> String {
         Phase::Queued { then: AfterInspection::Create, .. } => {
             "queued: reading the issue and the policy".to_owned()
         }
-        Phase::Queued { then: AfterInspection::Validate, .. } => {
+        Phase::Queued { then: AfterInspection::Validate | AfterInspection::Complete, .. } => {
             "queued: reading the policy before the branch is reviewed".to_owned()
         }
         Phase::Creating { .. } => format!("the creator works, {}", round(run)),

@@ -111,12 +111,15 @@ pub fn apply(mut run: Run, event: &Event) -> Run {
         Event::PullRequestOpened { pull_request } => run.pull_request = Some(pull_request.clone()),
         Event::ValidationStarted { head, base, reviewers, gates } => {
             run.examined.extend(gates.iter().cloned());
-            run.phase = Phase::Validating(Validation {
-                head: head.clone(),
-                base: base.clone(),
-                reviews: reviewers.iter().map(|name| (name.clone(), ReviewProgress::Pending)).collect(),
-                gates: gates.iter().map(|name| (name.clone(), GateProgress::Pending)).collect(),
-            });
+            // Who is not asked again keeps what it said of this very head.
+            let last = take_validation(&mut run).filter(|last| last.head == *head && last.base == *base);
+            let mut reviews = last.map(|last| last.reviews).unwrap_or_default();
+            let wanted = run.policy.as_ref().map(|policy| &policy.reviewers);
+            reviews.retain(|name, _| wanted.is_some_and(|wanted| wanted.contains_key(name)));
+            reviews.extend(reviewers.iter().map(|name| (name.clone(), ReviewProgress::Pending)));
+            let gates = gates.iter().map(|name| (name.clone(), GateProgress::Pending)).collect();
+            run.phase =
+                Phase::Validating(Validation { head: head.clone(), base: base.clone(), reviews, gates });
         }
         Event::ReviewRecorded { reviewer, head, summary, raised, fixed, spend } => {
             add_spend(&mut run, *spend);

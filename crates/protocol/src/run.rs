@@ -164,6 +164,8 @@ pub enum AfterInspection {
     Create,
     /// Reviews and gates of the present head.
     Validate,
+    /// The same, but for the reviews that are in: whoever has read this head under the same instruction has read it.
+    Complete,
 }
 
 /// What is known of one head.

@@ -99,7 +99,7 @@ async fn a_check_of_another_app_that_turns_red_withdraws_ready() {
     world.quiet().await;
     let seen = "\
 issue open [agent:pair] :eyes:
-  pairbot[bot]: ### Pairbot: halted: a gate does not pass
+  pairbot[bot]: ### Pairbot: halted: a gate does not pass: ci
 pull draft: Observe
   pairbot[bot] COMMENTED on c1: Review by `correctness`
   pairbot[bot] COMMENTED on c1: Review by `maintainability`
@@ -151,8 +151,6 @@ issue open [agent:pair] :eyes:
   mona: /retry :+1:
 pull ready: Never
   pairbot[bot] COMMENTED on c1: Review by `correctness`
-  pairbot[bot] COMMENTED on c1: Review by `correctness`
-  pairbot[bot] COMMENTED on c1: Review by `maintainability`
   pairbot[bot] COMMENTED on c1: Review by `maintainability`
   c1 build=success ci=success paths=success ready=success review=success size=success
 ";
@@ -172,7 +170,7 @@ async fn a_change_that_is_too_large_or_touches_protected_paths_is_red_at_its_pla
     assert_eq!(places[0]["path"], "AGENTS.md");
     let seen = "\
 issue open [agent:pair] :eyes:
-  pairbot[bot]: ### Pairbot: halted: a gate does not pass
+  pairbot[bot]: ### Pairbot: halted: a gate does not pass: paths, size
 pull draft: Instruct
   pairbot[bot] COMMENTED on c1: Review by `correctness`
   pairbot[bot] COMMENTED on c1: Review by `maintainability`
@@ -196,7 +194,7 @@ async fn a_command_without_the_operators_consent_is_not_run_and_not_green() {
     assert_eq!(why.as_deref(), Some("command gates need PAIRBOT_SANDBOX=none-i-accept"));
     let seen = "\
 issue open [agent:pair] :eyes:
-  pairbot[bot]: ### Pairbot: halted: a gate does not pass
+  pairbot[bot]: ### Pairbot: halted: a gate does not pass: done
 pull draft: Consent
   pairbot[bot] COMMENTED on c1: Review by `correctness`
   pairbot[bot] COMMENTED on c1: Review by `maintainability`
@@ -217,7 +215,7 @@ async fn a_command_that_does_not_end_is_stopped_and_red() {
     );
     let seen = "\
 issue open [agent:pair] :eyes:
-  pairbot[bot]: ### Pairbot: halted: a gate does not pass
+  pairbot[bot]: ### Pairbot: halted: a gate does not pass: slow
 pull draft: Hurry
   pairbot[bot] COMMENTED on c1: Review by `correctness`
   pairbot[bot] COMMENTED on c1: Review by `maintainability`

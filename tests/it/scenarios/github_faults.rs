@@ -92,7 +92,10 @@ async fn a_write_of_any_kind_whose_connection_broke_after_it_is_not_repeated() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_write_of_any_kind_whose_answer_cannot_be_read_is_not_repeated() {
-    let (world, issue) = World::disturbed_by(every_write().map(Fault::malformed)).await;
+    // But a push: git waits for the rest of an answer until its own patience ends, which is no matter of this clock.
+    let writes = WRITES.into_iter().filter(|(what, ..)| *what != "push");
+    let faults = writes.map(|(_, method, path, says)| Fault::on(method, path).saying(says).malformed());
+    let (world, issue) = World::disturbed_by(faults).await;
     assert_eq!(world.picture(issue), UNDISTURBED);
     world.nothing_else_happened().await;
 }

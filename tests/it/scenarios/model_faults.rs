@@ -51,8 +51,11 @@ async fn passing_trouble_of_a_provider_is_outlasted() {
         Fault::PauseTurn,
     ];
     let at = |position: usize| When::next_call().creator().nth(u32::try_from(position).unwrap() + 1);
-    let mut faults: Vec<_> =
-        creator.into_iter().enumerate().map(|(position, fault)| (at(position * 2), fault)).collect();
+    let mut faults: Vec<_> = creator
+        .into_iter()
+        .enumerate()
+        .map(|(position, fault)| (at(position + position / 3), fault))
+        .collect();
     for fault in [Fault::Cut, Fault::ErrorInStream, Fault::MalformedToolJson] {
         faults.push((When::next_call().reviewer("correctness"), fault));
     }
@@ -67,8 +70,12 @@ async fn a_creator_that_refuses_halts_the_run_with_its_words() {
     let issue = world.issue("smooth");
     world.troubled_by(issue, [(When::next_call().creator(), Fault::Refusal)]).await;
     assert_eq!(world.phase(issue).await, "halted(agent-failed)");
-    assert!(world.status(issue).contains("refused"), "{}", world.status(issue));
-    assert_eq!(world.picture(issue), "");
+    assert!(world.status(issue).contains("I cannot help with this"), "{}", world.status(issue));
+    let seen = "\
+issue open [agent:pair] :eyes:
+  pairbot[bot]: ### Pairbot: halted: an agent failed
+";
+    assert_eq!(world.picture(issue), seen);
     world.nothing_else_happened().await;
 }
 
@@ -90,7 +97,6 @@ pull ready: Name the file and line of a malformed item
   pairbot[bot] COMMENTED on c1: Review by `correctness`
   pairbot[bot] COMMENTED on c1: Review by `maintainability`
     tests/test-place.sh:2
-  pairbot[bot] COMMENTED on c1: Review by `maintainability`
   c1 paths=success ready=success review=success size=success tests=success
 ";
     assert_eq!(world.picture(issue), seen);
@@ -134,9 +140,13 @@ async fn a_provider_that_is_down_for_minutes_is_waited_for() {
 async fn a_model_that_never_hands_in_ends_in_bounded_turns() {
     let world = World::start().await;
     let issue = world.issue("smooth");
-    let talk = (When::next_call().creator().times(4), Fault::VeryLong { bytes: 500 });
+    let talk = (When::next_call().creator().times(3), Fault::VeryLong { bytes: 500 });
     world.troubled_by(issue, [talk]).await;
     assert_eq!(world.phase(issue).await, "halted(agent-failed)");
-    assert_eq!(world.picture(issue), "");
+    let seen = "\
+issue open [agent:pair] :eyes:
+  pairbot[bot]: ### Pairbot: halted: an agent failed
+";
+    assert_eq!(world.picture(issue), seen);
     world.nothing_else_happened().await;
 }

@@ -3,6 +3,7 @@
 use pairbot::demo::REPOSITORY;
 use pairbot::store::Budget;
 use pairbot_model_sim::{Reply, Script};
+use pairbot_protocol::ids::Money;
 
 use super::world::{World, writes};
 
@@ -17,7 +18,7 @@ impl World {
     async fn account_is_square(&self, issue: u64) {
         let account = self.account(issue).await;
         assert!(account.spent <= account.limit, "{account:?}");
-        assert_eq!(account.reserved.to_string(), "$0.00");
+        assert_eq!(account.reserved, Money::ZERO);
         let billed = self.models().usage();
         assert_eq!(account.usage.input_tokens, billed.input_tokens);
         assert_eq!(account.usage.cache_read_tokens, billed.cache_read_tokens);
@@ -88,9 +89,15 @@ async fn reviewers_side_by_side_never_pass_the_budget_and_the_work_stays_on_the_
     world.label(issue).await;
     assert_eq!(world.phase(issue).await, "halted(budget-exhausted)");
     let account = world.account(issue).await;
-    assert!(account.spent <= account.limit && account.spent.to_string().as_str() > "$0.02", "{account:?}");
-    assert_eq!(world.account(issue).await.reserved.to_string(), "$0.00");
-    assert_eq!(world.picture(issue), "");
+    assert!(account.spent <= account.limit && account.spent > Money::from_cents(1), "{account:?}");
+    assert_eq!(account.reserved, Money::ZERO);
+    let seen = "\
+issue open [agent:pair] :eyes:
+  pairbot[bot]: ### Pairbot: halted: the budget is used up
+pull draft: Share
+  c1 paths=success ready=action_required review=action_required size=success
+";
+    assert_eq!(world.picture(issue), seen);
     world.nothing_else_happened().await;
 }
 

@@ -70,7 +70,7 @@ async fn a_policy_on_the_branch_of_the_change_has_no_effect() {
     assert_eq!(world.phase(issue).await, "halted(gate-failing)");
     let seen = "\
 issue open [agent:pair] :eyes:
-  pairbot[bot]: ### Pairbot: halted: a gate does not pass
+  pairbot[bot]: ### Pairbot: halted: a gate does not pass: never, paths
   mona: /retry :+1:
 pull draft: Loosen
   pairbot[bot] COMMENTED on c1: Review by `correctness`

@@ -1,16 +1,37 @@
 //! Reviews and gates of one head begin here; gates report here.
 
+use std::collections::BTreeSet;
+
 use super::plan::Plan;
 use super::settle;
 use crate::effect::{StoreChange, Work};
 use crate::event::Event;
 use crate::ids::{BaseSha, GateName, HeadSha, ReviewerName, Round};
 use crate::policy::{CiRule, GateKind};
-use crate::run::{Phase, Run};
+use crate::run::{Phase, ReviewProgress, Run};
 use crate::signal::{GateReport, Timer, Verdict};
 
 /// Starts reviews and gates of a head (promise P2: whatever was known of another head counts no more).
 pub(super) fn start_validation(plan: &mut Plan, head: &HeadSha, base: &BaseSha) {
+    validate(plan, head, base, &BTreeSet::new());
+}
+
+/// The same, but for reviewers that have read this head on this base, of those that may be spared. Gates cost nothing
+/// and may be under other rules by now: all are examined.
+pub(super) fn complete_validation(
+    plan: &mut Plan,
+    head: &HeadSha,
+    base: &BaseSha,
+    spared: &BTreeSet<ReviewerName>,
+) {
+    let last = plan.run.validation().filter(|last| last.head == *head && last.base == *base);
+    let done = last.into_iter().flat_map(|last| &last.reviews);
+    let done = done.filter(|(name, progress)| spared.contains(*name) && **progress == ReviewProgress::Done);
+    let done = done.map(|(name, _)| name.clone()).collect();
+    validate(plan, head, base, &done);
+}
+
+fn validate(plan: &mut Plan, head: &HeadSha, base: &BaseSha, done: &BTreeSet<ReviewerName>) {
     let Some(policy) = plan.run.policy.clone() else { return };
     let gates: Vec<GateName> = policy
         .gates
@@ -21,7 +42,8 @@ pub(super) fn start_validation(plan: &mut Plan, head: &HeadSha, base: &BaseSha) 
         })
         .map(|(name, _)| name.clone())
         .collect();
-    let reviewers: Vec<ReviewerName> = policy.reviewers.keys().cloned().collect();
+    let reviewers: Vec<ReviewerName> =
+        policy.reviewers.keys().filter(|name| !done.contains(*name)).cloned().collect();
     plan.record(Event::ValidationStarted {
         head: head.clone(),
         base: base.clone(),

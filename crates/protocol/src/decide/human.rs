@@ -298,7 +298,7 @@ fn what_was_missing(run: &Run) -> AfterInspection {
         }
         None => run.head.is_some() && run.pull_request.is_some(),
     };
-    if unread_head { AfterInspection::Validate } else { AfterInspection::Create }
+    if unread_head { AfterInspection::Complete } else { AfterInspection::Create }
 }
 
 fn hear(plan: &mut Plan, by: &Actor, source: FeedbackSource, text: &str) {

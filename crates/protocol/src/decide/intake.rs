@@ -1,11 +1,13 @@
 //! From the label to the first round: who may ask, and under which rules.
 
+use std::collections::BTreeSet;
+
 use super::plan::{Decision, Plan};
 use super::{create, gate, settle};
 use crate::apply;
 use crate::effect::{StoreChange, Work};
 use crate::event::Event;
-use crate::ids::{BaseSha, HeadSha, InstallationId, RunId, Timestamp};
+use crate::ids::{BaseSha, HeadSha, InstallationId, ReviewerName, RunId, Timestamp};
 use crate::policy::Policy;
 use crate::run::{AfterInspection, Closing, Halt, Phase, Refusal};
 use crate::signal::{Actor, Inspection, IssueFacts, Permission, PullRequestFacts, Timer};
@@ -52,11 +54,16 @@ pub(super) fn inspected(plan: &mut Plan, inspection: &Inspection) {
             if let Some(problem) = policy.unfit() {
                 return settle::halt(plan, Halt::PolicyInvalid, problem);
             }
+            let spared = same_reviewers(plan, policy);
             adopt(plan, policy, base, branch_head.as_ref(), pull_request.as_ref());
             let head = plan.run.head.clone().filter(|_| plan.run.pull_request.is_some());
             match (then, head) {
                 (AfterInspection::Validate, Some(head)) => gate::start_validation(plan, &head, base),
-                (AfterInspection::Create, _) | (AfterInspection::Validate, None) => {
+                (AfterInspection::Complete, Some(head)) => {
+                    gate::complete_validation(plan, &head, base, &spared);
+                }
+                (AfterInspection::Create, _)
+                | (AfterInspection::Validate | AfterInspection::Complete, None) => {
                     create::start_asked_round(plan);
                 }
             }
@@ -71,6 +78,15 @@ fn not_permitted(plan: &mut Plan, found: Permission) {
     }
     let detail = "Who asked for the run to go on has lost the right to start runs since.";
     settle::halt(plan, Halt::PermissionMissing, detail);
+}
+
+/// The reviewers that the rules now read name with the instruction and the model that they had.
+fn same_reviewers(plan: &Plan, policy: &Policy) -> BTreeSet<ReviewerName> {
+    let before = plan.run.policy.as_ref().map(|policy| &policy.reviewers);
+    let same = policy.reviewers.iter().filter(|(name, rules)| {
+        before.and_then(|before| before.get(*name)).is_some_and(|before| before == *rules)
+    });
+    same.map(|(name, _)| name.clone()).collect()
 }
 
 fn adopt(
