@@ -289,11 +289,7 @@ impl World {
             }
         };
         if tokio::time::timeout(STUCK, all).await.is_err() {
-            panic!(
-                "the world does not come through: {:#?}\n{}",
-                self.store().counts().await,
-                self.trace().await
-            );
+            panic!("the world does not come through: {:#?}\n{}", self.store().counts().await, self.trace().await);
         }
         self.quiet().await;
     }
@@ -343,9 +339,9 @@ impl World {
 
 /// A script whose creator writes one file a round, the last again and again, and hands it in.
 pub(super) fn writes(title: &str, rounds: &[(&str, &str)]) -> Script {
-    let rounds = rounds
-        .iter()
-        .map(|(path, text)| vec![Reply::write_file(path, text), Reply::hand_in(title, "As asked.", [])]);
+    let rounds = rounds.iter().map(|(path, text)| {
+        vec![Reply::write_file(path, text), Reply::hand_in(title, "As asked.", [])]
+    });
     Script::for_title(title).creator(rounds.collect::<Vec<_>>())
 }
 
