@@ -59,18 +59,10 @@ fn words(run: &Run, gate: &GateName, view: &CheckView, facts: &RunFacts) -> (Str
             let title = format!("{} must be settled", counted(findings.len(), "finding"));
             (title, format!("{}\n\n{}", holding(run), every(run)))
         }
-        Why::ReviewedClean => {
-            ("every reviewer read this commit; nothing holds it".to_owned(), every(run))
-        }
+        Why::ReviewedClean => ("every reviewer read this commit; nothing holds it".to_owned(), every(run)),
         Why::WaitsFor { reviewers, gates } => {
-            let names: Vec<String> =
-                reviewers.iter().map(ToString::to_string).chain(gates.iter().map(ToString::to_string)).collect();
-            let title = if names.is_empty() {
-                "waits for the rules to be held against the results".to_owned()
-            } else {
-                format!("waits for {}", plain_list(&names))
-            };
-            (title, overview(run))
+            let names = reviewers.iter().map(ToString::to_string).chain(gates.iter().map(ToString::to_string));
+            (waits_for(&names.collect::<Vec<_>>()), overview(run))
         }
         Why::BeingMended { round } => {
             let title = format!("the creator works on what was found, round {round}");
@@ -101,19 +93,20 @@ fn words(run: &Run, gate: &GateName, view: &CheckView, facts: &RunFacts) -> (Str
             );
             ("every rule holds for this commit; a person may merge".to_owned(), inside)
         }
-        Why::Superseded => (
-            "another commit is in question now".to_owned(),
-            "The branch moved on before this check came to a verdict. Look at the checks of its newest commit."
-                .to_owned(),
-        ),
-        Why::Dropped => (
-            "the policy no longer names this gate".to_owned(),
-            "The rules of this repository changed, and this gate is not among them any more.".to_owned(),
-        ),
+        Why::Superseded => superseded(),
+        Why::Dropped => dropped(),
         Why::Ended => (
             "the run ended".to_owned(),
             "The run ended before this check came to a verdict, so it never will.".to_owned(),
         ),
+    }
+}
+
+fn waits_for(names: &[String]) -> String {
+    if names.is_empty() {
+        "waits for the rules to be held against the results".to_owned()
+    } else {
+        format!("waits for {}", plain_list(names))
     }
 }
 
@@ -123,6 +116,17 @@ fn examining(gate: &GateName) -> String {
         REVIEW => "The reviewers have not begun yet.".to_owned(),
         name => format!("The gate `{name}` is being examined."),
     }
+}
+
+fn superseded() -> (String, String) {
+    let inside =
+        "The branch moved on before this check came to a verdict. Look at the checks of its newest commit.";
+    ("another commit is in question now".to_owned(), inside.to_owned())
+}
+
+fn dropped() -> (String, String) {
+    let inside = "The rules of this repository changed, and this gate is not among them any more.";
+    ("the policy no longer names this gate".to_owned(), inside.to_owned())
 }
 
 fn stopped_before(gate: &GateName) -> (String, String) {

@@ -104,7 +104,10 @@ pub fn apply(mut run: Run, event: &Event) -> Run {
             record_answers(&mut run, answers);
             run.phase = Phase::Opening { head: head.clone(), base: base.clone() };
         }
-        Event::HeadTaken { head, base, .. } => take_head(&mut run, head, base),
+        Event::HeadTaken { head, base, .. } => {
+            untell(&mut run);
+            take_head(&mut run, head, base);
+        }
         Event::PullRequestOpened { pull_request } => run.pull_request = Some(pull_request.clone()),
         Event::ValidationStarted { head, base, reviewers, gates } => {
             run.examined.extend(gates.iter().cloned());
@@ -158,6 +161,7 @@ pub fn apply(mut run: Run, event: &Event) -> Run {
         Event::Halted { reason, detail } => {
             // An open breaker holds all that a pause would, and is closed by a command of its own.
             run.paused = false;
+            untell(&mut run);
             run.phase =
                 Phase::Halted { reason: *reason, detail: detail.clone(), last: take_validation(&mut run) };
         }
@@ -227,6 +231,17 @@ fn examine(run: &mut Run, gate: &GateName, progress: GateProgress) {
     run.examined.insert(gate.clone());
     if let Some(validation) = validation_mut(run) {
         validation.gates.insert(gate.clone(), progress);
+    }
+}
+
+/// A creator that does not come to hand in was told in vain: what people asked for is still to be told, and what holds
+/// the pull request holds it again.
+fn untell(run: &mut Run) {
+    if matches!(run.phase, Phase::Creating { .. }) {
+        let round = run.round;
+        for feedback in run.feedback.iter_mut().filter(|feedback| feedback.told_in == Some(round)) {
+            feedback.told_in = None;
+        }
     }
 }
 

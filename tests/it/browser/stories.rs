@@ -97,6 +97,15 @@ async fn what_is_typed_and_opened_survives_the_refresh() {
         browser.write("#comment-body", ", and the other half").await;
         let typed = browser.script("return document.getElementById('comment-body').value").await;
         assert_eq!(typed, "half a sentence, and the other half");
+        let stranger = stage.github.person(STRANGER);
+        let folded =
+            |cost: u64| format!("<details><summary>Cost: ${cost}</summary>\n\nper call\n\n</details>");
+        let comment = stranger.comment(REPOSITORY, issue, &folded(1)).unwrap();
+        let id = format!("comment-{comment}");
+        browser.press(&format!("#{id} summary")).await;
+        stranger.edit_comment(REPOSITORY, comment, &folded(2)).unwrap();
+        browser.read(&id, "Cost: $2").await;
+        assert!(browser.see(&format!("#{id} .markdown")).await.contains("per call"));
     })
     .await;
 }

@@ -8,7 +8,7 @@ use pairbot_github_sim::{AppHandle, NewApp};
 
 use super::world::{World, set_file, writes};
 
-const MINUTE: Duration = Duration::from_secs(60);
+const MINUTE: Duration = Duration::from_mins(1);
 
 /// Two rounds, one command that is fast, and no other app.
 const COMMAND: &str = "\
@@ -45,7 +45,18 @@ async fn a_red_command_costs_a_round_and_the_next_head_passes() {
     let world = World::with_policy(COMMAND).await;
     let issue = world.issue_of(writes("Finish", &[("half.txt", "half\n"), ("done.txt", "done\n")]));
     world.label(issue).await;
-    assert_eq!(world.picture(issue), "");
+    let seen = "\
+issue open [agent:pair] :eyes:
+  pairbot[bot]: ### Pairbot: ready: `c2` waits for you
+pull ready: Finish
+  pairbot[bot] COMMENTED on c1: Review by `correctness`
+  pairbot[bot] COMMENTED on c1: Review by `maintainability`
+  pairbot[bot] COMMENTED on c2: Review by `correctness`
+  pairbot[bot] COMMENTED on c2: Review by `maintainability`
+  c1 done=failure paths=success ready=failure review=success size=success
+  c2 done=success paths=success ready=success review=success size=success
+";
+    assert_eq!(world.picture(issue), seen);
     world.nothing_else_happened().await;
 }
 
@@ -58,7 +69,18 @@ async fn a_required_check_of_another_app_that_is_red_costs_a_round() {
     assert_eq!(world.phase(issue).await, "validating");
     world.built(&builder, issue, "failure").await;
     world.built(&builder, issue, "success").await;
-    assert_eq!(world.picture(issue), "");
+    let seen = "\
+issue open [agent:pair] :eyes:
+  pairbot[bot]: ### Pairbot: ready: `c2` waits for you
+pull ready: Build
+  pairbot[bot] COMMENTED on c1: Review by `correctness`
+  pairbot[bot] COMMENTED on c1: Review by `maintainability`
+  pairbot[bot] COMMENTED on c2: Review by `correctness`
+  pairbot[bot] COMMENTED on c2: Review by `maintainability`
+  c1 build=failure ci=failure paths=success ready=failure review=success size=success
+  c2 build=success ci=success paths=success ready=success review=success size=success
+";
+    assert_eq!(world.picture(issue), seen);
     world.nothing_else_happened().await;
 }
 
@@ -75,7 +97,15 @@ async fn a_check_of_another_app_that_turns_red_withdraws_ready() {
     assert_eq!(world.check(issue, "ready").conclusion, None);
     builder.complete_check(REPOSITORY, run, "failure").unwrap();
     world.quiet().await;
-    assert_eq!(world.picture(issue), "");
+    let seen = "\
+issue open [agent:pair] :eyes:
+  pairbot[bot]: ### Pairbot: halted: a gate does not pass
+pull draft: Observe
+  pairbot[bot] COMMENTED on c1: Review by `correctness`
+  pairbot[bot] COMMENTED on c1: Review by `maintainability`
+  c1 build=failure ci=failure paths=success ready=action_required review=success size=success
+";
+    assert_eq!(world.picture(issue), seen);
     world.nothing_else_happened().await;
 }
 
@@ -89,7 +119,15 @@ async fn a_check_that_reports_late_is_waited_for() {
     assert_eq!(world.check(issue, "ci").title.as_deref(), Some("waits for build"));
     world.built(&builder, issue, "success").await;
     world.leap(20 * MINUTE).await;
-    assert_eq!(world.picture(issue), "");
+    let seen = "\
+issue open [agent:pair] :eyes:
+  pairbot[bot]: ### Pairbot: ready: `c1` waits for you
+pull ready: Wait
+  pairbot[bot] COMMENTED on c1: Review by `correctness`
+  pairbot[bot] COMMENTED on c1: Review by `maintainability`
+  c1 build=success ci=success paths=success ready=success review=success size=success
+";
+    assert_eq!(world.picture(issue), seen);
     world.nothing_else_happened().await;
 }
 
@@ -107,7 +145,18 @@ async fn a_check_that_never_reports_needs_a_person_and_is_not_green() {
     assert_eq!(world.phase(issue).await, "halted(gate-failing)");
     world.mona().comment(REPOSITORY, issue, "/retry").unwrap();
     world.quiet().await;
-    assert_eq!(world.picture(issue), "");
+    let seen = "\
+issue open [agent:pair] :eyes:
+  pairbot[bot]: ### Pairbot: ready: `c1` waits for you
+  mona: /retry :+1:
+pull ready: Never
+  pairbot[bot] COMMENTED on c1: Review by `correctness`
+  pairbot[bot] COMMENTED on c1: Review by `correctness`
+  pairbot[bot] COMMENTED on c1: Review by `maintainability`
+  pairbot[bot] COMMENTED on c1: Review by `maintainability`
+  c1 build=success ci=success paths=success ready=success review=success size=success
+";
+    assert_eq!(world.picture(issue), seen);
     world.nothing_else_happened().await;
 }
 
@@ -121,7 +170,15 @@ async fn a_change_that_is_too_large_or_touches_protected_paths_is_red_at_its_pla
     let places = world.check(issue, "paths").annotations;
     assert_eq!(places.len(), 1, "{places:?}");
     assert_eq!(places[0]["path"], "AGENTS.md");
-    assert_eq!(world.picture(issue), "");
+    let seen = "\
+issue open [agent:pair] :eyes:
+  pairbot[bot]: ### Pairbot: halted: a gate does not pass
+pull draft: Instruct
+  pairbot[bot] COMMENTED on c1: Review by `correctness`
+  pairbot[bot] COMMENTED on c1: Review by `maintainability`
+  c1 paths=failure ready=action_required review=success size=failure
+";
+    assert_eq!(world.picture(issue), seen);
     world.nothing_else_happened().await;
 }
 
@@ -135,8 +192,17 @@ async fn a_command_without_the_operators_consent_is_not_run_and_not_green() {
     let issue = world.issue_of(writes("Consent", &[("done.txt", "done\n")]));
     world.label(issue).await;
     assert_eq!(world.phase(issue).await, "halted(gate-failing)");
-    assert!(world.status(issue).contains("PAIRBOT_SANDBOX"), "{}", world.status(issue));
-    assert_eq!(world.picture(issue), "");
+    let why = world.check(issue, "done").title;
+    assert_eq!(why.as_deref(), Some("command gates need PAIRBOT_SANDBOX=none-i-accept"));
+    let seen = "\
+issue open [agent:pair] :eyes:
+  pairbot[bot]: ### Pairbot: halted: a gate does not pass
+pull draft: Consent
+  pairbot[bot] COMMENTED on c1: Review by `correctness`
+  pairbot[bot] COMMENTED on c1: Review by `maintainability`
+  c1 done=action_required paths=success ready=action_required review=success size=success
+";
+    assert_eq!(world.picture(issue), seen);
     world.nothing_else_happened().await;
 }
 
@@ -149,7 +215,15 @@ async fn a_command_that_does_not_end_is_stopped_and_red() {
         world.check(issue, "slow").title.as_deref(),
         Some("the command ran longer than 1 s and was stopped")
     );
-    assert_eq!(world.picture(issue), "");
+    let seen = "\
+issue open [agent:pair] :eyes:
+  pairbot[bot]: ### Pairbot: halted: a gate does not pass
+pull draft: Hurry
+  pairbot[bot] COMMENTED on c1: Review by `correctness`
+  pairbot[bot] COMMENTED on c1: Review by `maintainability`
+  c1 paths=success ready=action_required review=success size=success slow=failure
+";
+    assert_eq!(world.picture(issue), seen);
     world.nothing_else_happened().await;
 }
 
@@ -161,6 +235,10 @@ async fn a_change_of_a_workflow_is_refused_before_anything_is_pushed() {
     assert_eq!(world.phase(issue).await, "halted(permission-missing)");
     assert_eq!(world.stage.github.branches(REPOSITORY).unwrap(), ["main"]);
     assert!(world.status(issue).contains(".github/workflows/ci.yml"), "{}", world.status(issue));
-    assert_eq!(world.picture(issue), "");
+    let seen = "\
+issue open [agent:pair] :eyes:
+  pairbot[bot]: ### Pairbot: halted: GitHub refused
+";
+    assert_eq!(world.picture(issue), seen);
     world.nothing_else_happened().await;
 }

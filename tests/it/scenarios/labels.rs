@@ -85,12 +85,16 @@ issue open [agent:pair] :eyes:
 #[tokio::test(flavor = "multi_thread")]
 async fn a_label_set_again_while_the_run_is_under_way_changes_nothing() {
     let (world, issue) = World::piecework().await;
+    let creator = world.label_and_hold_creator(issue).await;
+    world.stage.github.hold_webhooks();
+    world.clock.advance(MOMENT);
+    world.mona().unlabel(REPOSITORY, issue, LABEL).unwrap();
     world.mona().label(REPOSITORY, issue, LABEL).unwrap();
-    world.leap(MOMENT).await;
-    // GitHub tells of a label that was there already, too, when it is set by another way.
-    let told = world.last_told("issues.labeled");
-    world.stage.github.redeliver(told.id).unwrap();
-    world.mona().label(REPOSITORY, issue, LABEL).unwrap();
+    // What lies between the two labels never arrives.
+    let removal = world.last_told("issues.unlabeled");
+    assert!(world.stage.github.lose_webhook(removal.id));
+    creator.resume();
+    world.stage.github.release_webhooks();
     world.quiet().await;
     assert_eq!(world.run(issue).await.id.ordinal, 1);
     assert_eq!(world.picture(issue), ONE_PIECE);
@@ -128,8 +132,9 @@ async fn a_label_taken_away_and_set_again_while_the_creator_works_ends_in_one_pu
     world.hang(When::next_call().creator());
     world.mona().label(REPOSITORY, issue, LABEL).unwrap();
     world.still(1).await;
-    world.leap(MOMENT).await;
+    world.clock.advance(MOMENT);
     world.mona().unlabel(REPOSITORY, issue, LABEL).unwrap();
+    world.quiet().await;
     world.leap(MOMENT).await;
     world.label(issue).await;
     assert_eq!((world.pull_count(), world.run(issue).await.id.ordinal), (1, 2));

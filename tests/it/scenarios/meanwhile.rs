@@ -60,9 +60,10 @@ impl World {
         self.stage.models.as_ref().unwrap().inject(when, pairbot_model_sim::Fault::Hang);
     }
 
-    /// The next `times` matching requests to GitHub stand still before they are executed.
-    pub(super) fn stop_at(&self, method: &str, path: &str, times: usize) -> Pause {
-        let (fault, pause) = Fault::on(method, path).times(times).pause_before();
+    /// The matching request to GitHub that follows `after` others stands still before it is executed.
+    pub(super) fn stop_at(&self, method: &str, path: &str, after: usize) -> Pause {
+        let (fault, pause) =
+            Fault::on(method, &format!("/repos/{REPOSITORY}{path}")).after(after).pause_before();
         self.stage.github.fault(fault);
         pause
     }
@@ -76,7 +77,7 @@ impl World {
             let counts = self.store().counts().await.unwrap();
             let tasks = &counts.tasks;
             let rests = counts.pending == 0
-                && tasks.ready + tasks.waiting == 0
+                && tasks.ready + tasks.delayed == 0
                 && tasks.running == held
                 && models.faults_waiting() == 0;
             alike = if rests { alike + 1 } else { 0 };
@@ -87,6 +88,24 @@ impl World {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         panic!("not only {held} tasks stand still:\n{}", self.trace().await);
+    }
+
+    /// The label is set, and the creator stands still before it begins.
+    pub(super) async fn label_and_hold_creator(&self, issue: u64) -> Pause {
+        // Intake reads the issue first.
+        let creator = self.stop_at("GET", &format!("/issues/{issue}"), 1);
+        self.mona().label(REPOSITORY, issue, "agent:pair").unwrap();
+        creator.reached().await;
+        self.still(1).await;
+        creator
+    }
+
+    /// The label is set, and reviewers read without end.
+    pub(super) async fn label_and_hang_reviewers(&self, issue: u64) {
+        self.hang(When::next_call().reviewer("correctness"));
+        self.hang(When::next_call().reviewer("maintainability"));
+        self.mona().label(REPOSITORY, issue, "agent:pair").unwrap();
+        self.still(2).await;
     }
 
     /// The last webhook of this name.

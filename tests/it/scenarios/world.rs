@@ -98,8 +98,9 @@ impl World {
                 let counts = store.counts().await.unwrap();
                 let busy = counts.pending + counts.tasks.ready + counts.tasks.running + counts.tasks.waiting
                     - Self::behind_delayed(&counts);
-                // A task that a worker gave back is delayed until the moment it is: it is due, not at rest.
-                let due = store.next_task_at().await.unwrap().is_some_and(|at| at <= self.clock.now());
+                // A task that was claimed and given back waits for a moment that has come already.
+                let moments = [store.next_task_at().await.unwrap(), store.next_timer().await.unwrap()];
+                let due = moments.into_iter().flatten().any(|at| at <= self.clock.now());
                 if busy == 0 && !due {
                     self.stage.github.settled().await;
                     let after = store.counts().await.unwrap();
@@ -264,9 +265,9 @@ impl World {
     }
 
     /// Whatever follows happens, however much time it takes: whenever nothing moves, time goes on to where something
-    /// may. At most so much time.
+    /// may. At most so much time, at the end of which something may still be under way.
     pub(super) async fn through(&self, most: Duration) {
-        let until = self.clock.now().plus_ms(most.as_millis() as u64);
+        let until = self.clock.now().plus_ms(u64::try_from(most.as_millis()).unwrap());
         let all = async {
             while self.clock.now() < until {
                 let before = self.traces_left().await;
@@ -288,9 +289,8 @@ impl World {
                 self.clock.advance_to(self.clock.now().plus_ms(step).min(until));
             }
         };
-        if tokio::time::timeout(STUCK, all).await.is_err() {
-            panic!("the world does not come through: {:#?}\n{}", self.store().counts().await, self.trace().await);
-        }
+        let stuck = tokio::time::timeout(STUCK, all).await.is_err();
+        assert!(!stuck, "the world does not come through:\n{}", self.trace().await);
         self.quiet().await;
     }
 
