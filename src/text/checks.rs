@@ -61,7 +61,8 @@ fn words(run: &Run, gate: &GateName, view: &CheckView, facts: &RunFacts) -> (Str
         }
         Why::ReviewedClean => ("every reviewer read this commit; nothing holds it".to_owned(), every(run)),
         Why::WaitsFor { reviewers, gates } => {
-            let names = reviewers.iter().map(ToString::to_string).chain(gates.iter().map(ToString::to_string));
+            let names =
+                reviewers.iter().map(ToString::to_string).chain(gates.iter().map(ToString::to_string));
             (waits_for(&names.collect::<Vec<_>>()), overview(run))
         }
         Why::BeingMended { round } => {

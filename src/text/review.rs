@@ -3,11 +3,11 @@
 use pairbot_protocol::finding::{Finding, FindingState, Standing};
 use pairbot_protocol::run::{ReviewRecord, Run};
 
+use super::RunFacts;
 use super::blocks::{body, counted, listed};
 use super::findings::{severity, written};
 use super::prose::{line, prose};
 use super::untrusted::{code, fenced, is_harmless_code, longest_run};
-use super::RunFacts;
 
 /// How much of a reviewer's summary is shown.
 const SUMMARY_BYTES_MAX: usize = 4000;

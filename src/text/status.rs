@@ -13,11 +13,8 @@ use super::{RunFacts, answer, halts, phase};
 /// The status comment: where the run is, what each reviewer and gate says of the present head, what is open, what it
 /// cost, and what a person can do.
 pub fn status_comment(run: &Run, facts: &RunFacts) -> String {
-    let mut parts = vec![
-        format!("### Pairbot: {}", phase::headline(run)),
-        phase::next(run),
-        halt_detail(run, facts),
-    ];
+    let mut parts =
+        vec![format!("### Pairbot: {}", phase::headline(run)), phase::next(run), halt_detail(run, facts)];
     if let Some(pull_request) = run.pull_request.as_ref() {
         parts.push(format!("Pull request: #{}", pull_request.number));
     }

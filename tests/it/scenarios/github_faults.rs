@@ -1,5 +1,3 @@
-<<<<<<< HEAD
-=======
 //! GitHub fails, and in the end everything is as if it had not.
 
 use std::collections::BTreeSet;
@@ -113,8 +111,7 @@ async fn a_write_of_any_kind_whose_connection_is_cut_before_it_is_done_once() {
 async fn every_kind_of_read_may_fail_once() {
     let (world, _) = World::disturbed_by([]).await;
     let reads = world.stage.github.requests();
-    let reads: BTreeSet<String> =
-        reads.iter().filter(|request| request.method == "GET").map(shape).collect();
+    let reads: BTreeSet<String> = reads.iter().filter(|request| request.method == "GET").map(shape).collect();
     assert!(reads.len() > 8, "{reads:?}");
     let faults = reads.iter().map(|path| Fault::on("GET", path).answer(500, "Server Error"));
     let (world, issue) = World::disturbed_by(faults).await;
@@ -132,8 +129,8 @@ async fn a_secondary_limit_is_waited_out_as_told_and_nothing_appears_twice() {
         ("GET", "/repos/*/reviews/*/comments"),
     ];
     let body = r#"{"message":"You have exceeded a secondary rate limit. Please wait a few minutes."}"#;
-    let limits = places
-        .map(|(method, path)| Fault::on(method, path).answer_with(403, &[("retry-after", "90")], body));
+    let limits =
+        places.map(|(method, path)| Fault::on(method, path).answer_with(403, &[("retry-after", "90")], body));
     let (world, issue) = World::disturbed_by(limits).await;
     let requests = world.stage.github.requests();
     let refused: Vec<u64> =
@@ -247,7 +244,8 @@ async fn many_issues_at_once_stay_within_what_github_allows_a_minute() {
     let requests = world.stage.github.requests();
     let refused: Vec<_> = requests.iter().filter(|request| matches!(request.status, 403 | 429)).collect();
     assert!(refused.is_empty(), "{refused:#?}");
-    let created = requests.iter().filter(|request| request.status == 201 && request.path.starts_with("/repos"));
+    let created =
+        requests.iter().filter(|request| request.status == 201 && request.path.starts_with("/repos"));
     assert_eq!(created.count(), 90, "too few to tell, or something twice");
     for issue in issues {
         let seen = "\
@@ -258,4 +256,3 @@ issue open [agent:pair] :eyes:
     }
     world.nothing_else_happened().await;
 }
->>>>>>> main

@@ -138,11 +138,8 @@ async fn a_label_taken_away_and_set_again_while_the_creator_works_ends_in_one_pu
     world.leap(MOMENT).await;
     world.label(issue).await;
     assert_eq!((world.pull_count(), world.run(issue).await.id.ordinal), (1, 2));
-    let seen = ONE_PIECE.replacen(
-        "  pairbot",
-        "  pairbot[bot]: ### Pairbot: ended without a merge\n  pairbot",
-        1,
-    );
+    let seen =
+        ONE_PIECE.replacen("  pairbot", "  pairbot[bot]: ### Pairbot: ended without a merge\n  pairbot", 1);
     assert_eq!(world.picture(issue), seen);
     world.nothing_else_happened().await;
 }

@@ -1,5 +1,3 @@
-<<<<<<< HEAD
-=======
 //! Models fail in every way they know, and a run either goes on or says why not.
 
 use std::time::Duration;
@@ -142,4 +140,3 @@ async fn a_model_that_never_hands_in_ends_in_bounded_turns() {
     assert_eq!(world.picture(issue), "");
     world.nothing_else_happened().await;
 }
->>>>>>> main

@@ -1,5 +1,3 @@
-<<<<<<< HEAD
-=======
 //! What a run may cost, to the microdollar.
 
 use pairbot::demo::REPOSITORY;
@@ -84,7 +82,8 @@ async fn reviewers_side_by_side_never_pass_the_budget_and_the_work_stays_on_the_
     let reviewers: String = names.map(|name| format!("  {name}: {{ focus: Read. }}\n")).concat();
     let world =
         World::with_policy(&format!("rounds: 1\nbudget: {{ run: 0.12 }}\nreviewers:\n{reviewers}")).await;
-    let script = writes("Share", &[("one.txt", "1\n")]).other_reviewers_with(|_| Reply::read_file("README.md"));
+    let script =
+        writes("Share", &[("one.txt", "1\n")]).other_reviewers_with(|_| Reply::read_file("README.md"));
     let issue = world.issue_of(script);
     world.label(issue).await;
     assert_eq!(world.phase(issue).await, "halted(budget-exhausted)");
@@ -123,4 +122,3 @@ pull ready: Read much
     assert_eq!(world.picture(issue), seen);
     world.nothing_else_happened().await;
 }
->>>>>>> main

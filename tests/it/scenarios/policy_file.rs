@@ -1,5 +1,3 @@
-<<<<<<< HEAD
-=======
 //! The repository's rules: read from the default branch, said when wrong, and never from the change itself.
 
 use pairbot::demo::REPOSITORY;
@@ -60,7 +58,8 @@ pull ready: Name the file and line of a malformed item
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_policy_on_the_branch_of_the_change_has_no_effect() {
-    let world = World::with_policy("rounds: 1\ngates: { never: { command: \"false\", timeout: 5s } }\n").await;
+    let world =
+        World::with_policy("rounds: 1\ngates: { never: { command: \"false\", timeout: 5s } }\n").await;
     let issue = world.issue_of(writes("Loosen", &[("one.txt", "1\n"), ("two.txt", "2\n")]));
     world.label(issue).await;
     assert_eq!(world.phase(issue).await, "halted(gate-failing)");
@@ -104,4 +103,3 @@ pull ready: Name the file and line of a malformed item
     assert_eq!(world.picture(issue), seen);
     world.nothing_else_happened().await;
 }
->>>>>>> main

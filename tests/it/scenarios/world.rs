@@ -339,9 +339,9 @@ impl World {
 
 /// A script whose creator writes one file a round, the last again and again, and hands it in.
 pub(super) fn writes(title: &str, rounds: &[(&str, &str)]) -> Script {
-    let rounds = rounds.iter().map(|(path, text)| {
-        vec![Reply::write_file(path, text), Reply::hand_in(title, "As asked.", [])]
-    });
+    let rounds = rounds
+        .iter()
+        .map(|(path, text)| vec![Reply::write_file(path, text), Reply::hand_in(title, "As asked.", [])]);
     Script::for_title(title).creator(rounds.collect::<Vec<_>>())
 }
 
