@@ -49,7 +49,7 @@ impl Webhook {
     }
 }
 
-fn labelled(installation: Value) -> Value {
+fn labelled(installation: &Value) -> Value {
     json!({
         "action": "labeled", "label": {"name": "agent:pair"},
         "issue": {"number": 1, "title": "x", "body": null, "user": {"id": 7, "login": "mona"}, "labels": []},
@@ -66,7 +66,7 @@ async fn bad_webhooks_get_a_clean_answer_and_the_server_is_alive_after_all_of_th
     let deep = format!("{}{}", "[".repeat(50_000), "]".repeat(50_000));
     let deep_object = format!("{{\"a\":{deep}}}");
     let unsigned = Webhook { signature: Some("sha256=00"), ..Webhook::of("{}") };
-    let forged = Webhook { secret: Some("not the secret"), ..Webhook::payload(&labelled(json!({"id": 1}))) };
+    let forged = Webhook { secret: Some("not the secret"), ..Webhook::payload(&labelled(&json!({"id": 1}))) };
     let plain = Webhook { content_type: "text/plain", ..Webhook::of("{}") };
     let form_type = "application/x-www-form-urlencoded";
     let empty_form = Webhook { content_type: form_type, ..Webhook::of("nothing=here") };
@@ -88,8 +88,8 @@ async fn bad_webhooks_get_a_clean_answer_and_the_server_is_alive_after_all_of_th
         ("no event's name", Webhook::of("{}").event("Not An Event"), 400),
         ("an empty object", Webhook::of("{}"), 202),
         ("an unknown event", Webhook::of("{}").event("starred_by_a_comet"), 202),
-        ("no installation", Webhook::payload(&labelled(Value::Null)), 202),
-        ("a repository it cannot read", Webhook::payload(&labelled(json!({"id": 987_654_321}))), 202),
+        ("no installation", Webhook::payload(&labelled(&Value::Null)), 202),
+        ("a repository it cannot read", Webhook::payload(&labelled(&json!({"id": 987_654_321}))), 202),
         ("wrong types", Webhook::payload(&json!({"action": 5, "issue": "x", "sender": []})), 202),
         ("a ping", Webhook::of("{\"zen\":\"x\"}").event("ping"), 202),
         ("more than 25 MB", Webhook::of(vec![b' '; 26 * 1024 * 1024]), 413),

@@ -1,5 +1,6 @@
 //! A child process, its words, and its end.
 
+use std::fmt::Write as _;
 use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
@@ -105,7 +106,7 @@ impl Serving {
         let (heard, rings) = (said.clone(), listening.clone());
         tokio::spawn(async move {
             while let Ok(Some(line)) = lines.next_line().await {
-                heard.lock().unwrap().push_str(&format!("{line}\n"));
+                writeln!(heard.lock().unwrap(), "{line}").unwrap();
                 if line.contains("\"listening\"") {
                     rings.notify_one();
                 }

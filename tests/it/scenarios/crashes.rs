@@ -59,20 +59,21 @@ fn creator_calls(world: &World) -> usize {
 }
 
 /// Tells the story with a power cut at the moment that `at` and `pause` name; gives whether the moment came.
-async fn with_power_cut((at, pause): (Fault, Pause)) -> bool {
+async fn with_power_cut(moment: &str, (at, pause): (Fault, Pause)) -> bool {
     let mut world = World::start().await;
     let issue = world.issue("findings");
     world.stage.github.fault(at);
     world.mona().label(REPOSITORY, issue, "agent:pair").unwrap();
     let mut cut = cut_or_quiet(&mut world, &pause).await;
-    assert!(!world.pull(issue).draft, "{}", world.trace().await);
+    assert!(!world.pull(issue).draft, "{moment}: {}", world.trace().await);
     world.mona().merge(REPOSITORY, world.pull(issue).number, "squash").unwrap();
     if cut {
         world.quiet().await;
     } else {
         cut = cut_or_quiet(&mut world, &pause).await;
     }
-    assert_eq!(world.picture(issue), undisturbed().await.picture, "{}", world.trace().await);
+    let expected = &undisturbed().await.picture;
+    assert_eq!(&world.picture(issue), expected, "{moment}: {}", world.trace().await);
     world.nothing_else_happened().await;
     cut
 }
@@ -109,9 +110,9 @@ async fn at(
 ) {
     for (kind, &times) in undisturbed().await.writes.iter().filter(|(kind, _)| chosen(kind)) {
         for time in (0..times).filter(|time| all() || *time == sampled(times)) {
-            eprintln!("power cut at {kind}, time {} of {times}", time + 1);
             let (method, path) = kind.split_once(' ').unwrap();
-            let cut = with_power_cut(moment(Fault::on(method, path).after(time))).await;
+            let what = format!("power cut at {kind}, time {} of {times}", time + 1);
+            let cut = with_power_cut(&what, moment(Fault::on(method, path).after(time))).await;
             // Some words are said once more or less, depending on who is first; but each kind is said.
             assert!(cut || time > 0, "{kind} was never sent");
         }
