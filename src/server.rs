@@ -136,6 +136,12 @@ impl Server {
     pub async fn kill(mut self) {
         self.parts.abort_all();
         while self.parts.join_next().await.is_some() {}
+        // What the parts had begun was aborted with them, but each ends on a thread of its own, and open connections
+        // end when they are told.
+        self.stop.cancel();
+        while Arc::strong_count(&self.store) > 1 {
+            tokio::task::yield_now().await;
+        }
     }
 }
 

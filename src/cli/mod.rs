@@ -2,6 +2,7 @@
 
 pub mod check_policy;
 mod demo;
+mod doctor;
 mod serve;
 
 use std::io::Write as _;
@@ -24,6 +25,8 @@ enum Command {
     Demo(demo::Arguments),
     /// Runs the server
     Serve(serve::Arguments),
+    /// Checks everything the server needs, and says how to mend what is wrong
+    Doctor(doctor::Arguments),
     /// Validates a policy file
     CheckPolicy {
         /// The file; `.github/pairbot.yml` if none is given
@@ -45,6 +48,7 @@ pub fn main() -> ExitCode {
     let outcome = match command {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Serve(arguments) => serve::run(&arguments),
+        Command::Doctor(arguments) => doctor::run(&arguments),
         Command::CheckPolicy { file } => {
             let checked = check_policy::check(file.as_deref());
             say(&checked.report);

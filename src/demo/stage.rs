@@ -18,6 +18,7 @@ use crate::config::{
     StorageConfig,
 };
 use crate::github::HttpTransport;
+use crate::http::webhook::EVENTS;
 use crate::ports::Clock;
 use crate::server::{Machine, Server, Tuning};
 
@@ -179,7 +180,8 @@ fn people(github: &GitHubSim, files: &[(String, String)], key: &AppKey) -> anyho
     let required_checks = [format!("pairbot / {}", pairbot_protocol::checks::READY)].into();
     let rules = Protection { required_checks, strict: false, require_pull_request: true };
     github.protect(REPOSITORY, "main", rules)?;
-    let app = github.register_app(&NewApp::new(SLUG, &key.public_pem));
+    let events = Some(EVENTS.map(str::to_owned).into());
+    let app = github.register_app(&NewApp { events, ..NewApp::new(SLUG, &key.public_pem) });
     let owner = REPOSITORY.split('/').next().unwrap_or(REPOSITORY);
     let installation = github.install(app, owner, None)?;
     Ok((app, installation))

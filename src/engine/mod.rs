@@ -23,6 +23,8 @@ use route::Route;
 const BATCH: usize = 64;
 /// How long the engine waits after the store failed, in milliseconds.
 const STORE_FAILURE_PAUSE_MS: u64 = 500;
+/// The longest the engine rests without showing that it is alive, in milliseconds.
+const IDLE_MS_MAX: u64 = 10_000;
 /// How often a decision is made anew because its run went on meanwhile.
 const CONFLICTS_MAX: u32 = 16;
 
@@ -47,32 +49,32 @@ impl Engine {
             let notified = changed.notified();
             tokio::pin!(notified);
             notified.as_mut().enable();
-            let wake_at = match self.pass().await {
-                Ok(0) => self.store.next_timer().await.unwrap_or_default(),
-                Ok(_) => Some(self.clock.now()),
-                Err(error) => {
-                    error!(%error, "the engine could not work; it tries again");
-                    Some(self.clock.now().plus_ms(STORE_FAILURE_PAUSE_MS))
-                }
-            };
+            let wake_at = self.pass_and_next().await.unwrap_or_else(|error| {
+                error!(%error, "the engine could not work; it tries again");
+                self.clock.now().plus_ms(STORE_FAILURE_PAUSE_MS)
+            });
             alive(self.clock.now());
-            if wake_at.is_some_and(|at| at <= self.clock.now()) {
+            if wake_at <= self.clock.now() {
                 // More may be waiting; let other tasks of the runtime have their turn first.
                 tokio::task::yield_now().await;
                 continue;
             }
-            let timer = async {
-                match wake_at {
-                    Some(at) => self.clock.sleep_until(at).await,
-                    None => std::future::pending().await,
-                }
-            };
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = &mut notified => {}
-                () = timer => {}
+                () = self.clock.sleep_until(wake_at) => {}
             }
         }
+    }
+
+    /// One pass, and when the next is due: now if there was something to do, else when a timer is due, and never later
+    /// than a sign of life is.
+    async fn pass_and_next(&self) -> Result<Timestamp, StoreError> {
+        if self.pass().await? > 0 {
+            return Ok(self.clock.now());
+        }
+        let sign_of_life = self.clock.now().plus_ms(IDLE_MS_MAX);
+        Ok(self.store.next_timer().await?.map_or(sign_of_life, |timer| timer.min(sign_of_life)))
     }
 
     /// Fires timers that are due and decides what waits in the inbox, once. Answers how many signals it settled.

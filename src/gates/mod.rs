@@ -40,7 +40,13 @@ pub fn unknown(title: impl Into<String>, summary: impl Into<String>) -> GateRepo
 }
 
 fn report(verdict: Verdict, title: impl Into<String>, summary: impl Into<String>) -> GateReport {
-    GateReport { verdict, title: title.into(), summary: summary.into(), annotations: Vec::new() }
+    GateReport {
+        verdict,
+        title: title.into(),
+        summary: summary.into(),
+        detail: String::new(),
+        annotations: Vec::new(),
+    }
 }
 
 fn annotation(path: &str, line: u32, message: String) -> Annotation {

@@ -209,6 +209,10 @@ impl GitHub {
             .collect())
     }
 
+    pub(super) fn client(&self, caller: Caller) -> Client {
+        self.shared.client(caller)
+    }
+
     /// A token for git over https (user `x-access-token`), good for one repository's contents alone.
     pub async fn installation_token_for_git(
         &self,

@@ -61,6 +61,7 @@ fn problem(problem: &Problem) -> String {
         Problem::Malformed { text } => line(text, 200),
         Problem::Over => "The run is over. Set the label `agent:pair` again for a new one.".to_owned(),
         Problem::UnderWay => "What was asked for is under way already.".to_owned(),
+        Problem::Paused => "The run is paused, and only `/resume` ends a pause; then ask again.".to_owned(),
         Problem::NoHead => {
             "There is no pull request to review or check yet; `/retry create` makes one.".to_owned()
         }

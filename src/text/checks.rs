@@ -2,7 +2,7 @@
 
 use pairbot_protocol::checks::{CheckState, CheckView, READY, REVIEW, Why, view};
 use pairbot_protocol::ids::{GateName, HeadSha};
-use pairbot_protocol::run::{GateProgress, Run};
+use pairbot_protocol::run::Run;
 use pairbot_protocol::signal::{Annotation, GateReport, Verdict};
 
 use super::blocks::{body, check_name, counted, listed, notices, table};
@@ -13,6 +13,9 @@ use super::{RunFacts, status, untrusted};
 
 /// How many characters a title has at most: what GitHub shows in a list of checks.
 const TITLE_CHARS_MAX: usize = 120;
+
+/// How much is quoted of what a failure said.
+const DETAIL_BYTES_MAX: usize = 4000;
 
 /// The text of a check run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,18 +59,11 @@ fn words(run: &Run, gate: &GateName, view: &CheckView, facts: &RunFacts) -> (Str
             let title = format!("{} must be settled", counted(findings.len(), "finding"));
             (title, format!("{}\n\n{}", holding(run), every(run)))
         }
-        Why::ReviewedClean => {
-            ("every reviewer read this commit; nothing holds it".to_owned(), every(run))
-        }
+        Why::ReviewedClean => ("every reviewer read this commit; nothing holds it".to_owned(), every(run)),
         Why::WaitsFor { reviewers, gates } => {
-            let names: Vec<String> =
-                reviewers.iter().map(ToString::to_string).chain(gates.iter().map(ToString::to_string)).collect();
-            let title = if names.is_empty() {
-                "waits for the rules to be held against the results".to_owned()
-            } else {
-                format!("waits for {}", plain_list(&names))
-            };
-            (title, overview(run))
+            let names =
+                reviewers.iter().map(ToString::to_string).chain(gates.iter().map(ToString::to_string));
+            (waits_for(&names.collect::<Vec<_>>()), overview(run))
         }
         Why::BeingMended { round } => {
             let title = format!("the creator works on what was found, round {round}");
@@ -77,6 +73,7 @@ fn words(run: &Run, gate: &GateName, view: &CheckView, facts: &RunFacts) -> (Str
             "paused by a person".to_owned(),
             "Nothing starts until someone with write access comments `/resume`.".to_owned(),
         ),
+        Why::StoppedBefore => stopped_before(gate),
         Why::Halted { reason, detail: words } => {
             let text = halt(*reason);
             let title = format!("{}: {}", reason.as_str(), title(run, *reason));
@@ -97,15 +94,20 @@ fn words(run: &Run, gate: &GateName, view: &CheckView, facts: &RunFacts) -> (Str
             );
             ("every rule holds for this commit; a person may merge".to_owned(), inside)
         }
-        Why::Superseded => (
-            "another commit is in question now".to_owned(),
-            "The branch moved on before this check came to a verdict. Look at the checks of its newest commit."
-                .to_owned(),
-        ),
+        Why::Superseded => superseded(),
+        Why::Dropped => dropped(),
         Why::Ended => (
             "the run ended".to_owned(),
             "The run ended before this check came to a verdict, so it never will.".to_owned(),
         ),
+    }
+}
+
+fn waits_for(names: &[String]) -> String {
+    if names.is_empty() {
+        "waits for the rules to be held against the results".to_owned()
+    } else {
+        format!("waits for {}", plain_list(names))
     }
 }
 
@@ -117,6 +119,26 @@ fn examining(gate: &GateName) -> String {
     }
 }
 
+fn superseded() -> (String, String) {
+    let inside =
+        "The branch moved on before this check came to a verdict. Look at the checks of its newest commit.";
+    ("another commit is in question now".to_owned(), inside.to_owned())
+}
+
+fn dropped() -> (String, String) {
+    let inside = "The rules of this repository changed, and this gate is not among them any more.";
+    ("the policy no longer names this gate".to_owned(), inside.to_owned())
+}
+
+fn stopped_before(gate: &GateName) -> (String, String) {
+    let title = match gate.as_str() {
+        REVIEW => "the run halted before every reviewer handed in".to_owned(),
+        _ => "the run halted before this came to a verdict".to_owned(),
+    };
+    let inside = "What is not known never counts as passed. The check `pairbot / ready` says why the run halted. Press                   Re-run, or comment `/retry`, once that is mended.";
+    (title, inside.to_owned())
+}
+
 fn reported(report: &GateReport) -> (String, String) {
     let hint = match report.verdict {
         Verdict::Green | Verdict::Waiting => "",
@@ -125,7 +147,11 @@ fn reported(report: &GateReport) -> (String, String) {
             "This could not be found out, which never counts as passed. A person must look; Re-run examines it again."
         }
     };
-    (report.title.clone(), body(&[report.summary.clone(), hint.to_owned()]))
+    let detail = match report.detail.trim() {
+        "" => String::new(),
+        detail => untrusted::fenced(detail, "text", DETAIL_BYTES_MAX),
+    };
+    (report.title.clone(), body(&[report.summary.clone(), detail, hint.to_owned()]))
 }
 
 /// What each gate says of the head that is, or was last, validated.
@@ -140,10 +166,10 @@ pub(super) fn overview(run: &Run) -> String {
     table(&[&format!("on `{}`", validation.head.short()), "says"], &rows)
 }
 
-/// The state of a gate in a cell. What it reported is shown even where the head is no longer in question.
-pub(super) fn word(progress: Option<&GateProgress>, derived: bool, view: &CheckView) -> String {
-    match progress {
-        Some(GateProgress::Reported(report)) if !derived => {
+/// What a gate came to, in a cell.
+pub(super) fn word(found: &CheckView) -> String {
+    match &found.why {
+        Why::Reported(report) => {
             let state = match report.verdict {
                 Verdict::Green => "passed",
                 Verdict::Red => "**failed**",
@@ -152,7 +178,20 @@ pub(super) fn word(progress: Option<&GateProgress>, derived: bool, view: &CheckV
             };
             format!("{state}: {}", cell(&report.title, 160))
         }
-        Some(GateProgress::Reported(_) | GateProgress::Pending) | None => state(view.state).to_owned(),
+        Why::StoppedBefore => "not known: the run halted before".to_owned(),
+        Why::Ended => "not known: the run ended before".to_owned(),
+        Why::Examining
+        | Why::Reading { .. }
+        | Why::ReviewersFailed { .. }
+        | Why::Held { .. }
+        | Why::ReviewedClean
+        | Why::WaitsFor { .. }
+        | Why::BeingMended { .. }
+        | Why::Paused
+        | Why::Halted { .. }
+        | Why::Ready
+        | Why::Superseded
+        | Why::Dropped => state(found.state).to_owned(),
     }
 }
 

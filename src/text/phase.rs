@@ -50,7 +50,7 @@ pub(super) fn next(run: &Run) -> String {
         }
         Phase::Refused { reason } => refused(*reason, &run.labelled_by.login),
         Phase::Merged { by, .. } => format!("Done. Merged by `{}`.", by.login),
-        Phase::Closed { closing, by } => closed(*closing, &by.login),
+        Phase::Closed { closing, by, .. } => closed(*closing, &by.login),
     }
 }
 

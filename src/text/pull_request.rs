@@ -47,7 +47,7 @@ pub fn pull_request_body(run: &Run, facts: &RunFacts) -> String {
     ])
 }
 
-/// What the gates say. A run that ended keeps no results of its own: those on the commit are the lasting ones.
+/// What the gates say of the last head. What ended before a head was examined has only what is on the commit.
 fn evidence(run: &Run) -> String {
     let results = overview(run);
     match &run.phase {

@@ -56,11 +56,10 @@ pub fn review_body(run: &Run, record: &ReviewRecord, in_body: &[&Finding], facts
         parts.push(format!("#### {place}\n\n{}", text(finding, facts, false)));
     }
     let notices = facts.notices.iter().filter(|notice| notice.concerns_reading());
-    let notices: Vec<&str> = notices.map(|notice| notice.words()).collect();
+    let notices: String = notices.flat_map(|notice| [" ", notice.words()]).collect();
     parts.push(format!(
-        "This is a comment, never an approval. The verdict is the check run `pairbot / review` on `{}`. {}",
-        record.head.short(),
-        notices.join(" ")
+        "This is a comment, never an approval. The verdict is the check run `pairbot / review` on `{}`.{notices}",
+        record.head.short()
     ));
     body(&parts)
 }

@@ -1,6 +1,6 @@
 //! The one status comment of a run, kept up to date in place.
 
-use pairbot_protocol::checks::{self, READY, REVIEW};
+use pairbot_protocol::checks;
 use pairbot_protocol::ids::GateName;
 use pairbot_protocol::run::{Phase, ReviewProgress, Run, Validation};
 
@@ -54,7 +54,8 @@ fn halt_detail(run: &Run, facts: &RunFacts) -> String {
 fn progress(run: &Run, validation: &Validation) -> String {
     let reviewers = validation.reviews.iter().map(|(name, progress)| {
         let said = match progress {
-            ReviewProgress::Pending => "is reading".to_owned(),
+            ReviewProgress::Pending if run.phase.is_work() => "is reading".to_owned(),
+            ReviewProgress::Pending => "did not hand in".to_owned(),
             ReviewProgress::Done => {
                 let open = run.holding().filter(|finding| finding.reviewer == *name).count();
                 if open == 0 {
@@ -75,12 +76,7 @@ fn progress(run: &Run, validation: &Validation) -> String {
 
 /// What a gate says of a head, in a cell.
 pub(super) fn gate(run: &Run, name: &GateName, validation: &Validation) -> String {
-    let progress = validation.gates.get(name);
-    word(
-        progress,
-        name.as_str() == REVIEW || name.as_str() == READY,
-        &checks::view(run, name, &validation.head),
-    )
+    word(&checks::found(run, name, validation))
 }
 
 fn about(run: &Run, facts: &RunFacts) -> String {

@@ -87,6 +87,7 @@ fn validation(words: Words) -> Validation {
             verdict,
             title: words.or(title),
             summary: "The summary of the gate.".to_owned(),
+            detail: words.or(""),
             annotations: Vec::new(),
         })
     };
@@ -144,6 +145,7 @@ fn run_with(phase: Phase, words: Words) -> Run {
         budget: Money::from_cents(500),
         spent: Spend::default(),
         trees: BTreeSet::new(),
+        examined: BTreeSet::new(),
         handed_in: Some(HandedIn {
             round: Round(2),
             title: words.or("Give empty titles a slug"),
@@ -193,6 +195,7 @@ fn ready() -> Run {
             verdict: Verdict::Green,
             title: "fine".to_owned(),
             summary: String::new(),
+            detail: String::new(),
             annotations: Vec::new(),
         });
     }
@@ -240,11 +243,11 @@ fn every_phase(words: Words) -> Vec<Run> {
         Phase::Validating(validation(words)),
         Phase::AwaitingHuman(validation(words)),
         Phase::Refused { reason: Refusal::NotPermitted { found: Permission::Read } },
-        Phase::Merged { by: by.clone(), head: head() },
+        Phase::Merged { by: by.clone(), head: head(), last: Some(validation(words)) },
     ];
     let closings =
         [Closing::LabelRemoved, Closing::IssueClosed, Closing::PullRequestClosed, Closing::Stopped];
-    phases.extend(closings.map(|closing| Phase::Closed { closing, by: by.clone() }));
+    phases.extend(closings.map(|closing| Phase::Closed { closing, by: by.clone(), last: None }));
     let runs = phases.into_iter().map(|phase| run_with(phase, words));
     runs.chain(HALTS.map(|reason| halted(reason, words))).collect()
 }
@@ -328,10 +331,34 @@ fn the_pull_request_says_what_was_done_found_settled_and_paid() {
 
 #[test]
 fn a_merged_pull_request_does_not_lose_its_evidence() {
-    let merged = run(Phase::Merged { by: person(), head: head() });
+    let mut merged = ready();
+    let Phase::AwaitingHuman(last) = merged.phase else { panic!("not ready") };
+    merged.phase = Phase::Merged { by: person(), head: head(), last: Some(last) };
+    let body = pull_request_body(&merged, &facts());
+    for row in ["| `size` | passed: fine |", "| `review` | passed |"] {
+        assert!(body.contains(row), "{row} in {body}");
+    }
+    merged.phase = Phase::Merged { by: person(), head: head(), last: None };
     let body = pull_request_body(&merged, &facts());
     assert!(!body.contains("Nothing has been checked"), "{body}");
     assert!(body.contains(&format!("on `{}`, the commit that was merged", head())), "{body}");
+}
+
+#[test]
+fn what_a_failed_gate_said_is_quoted() {
+    let mut run = validating();
+    if let Phase::Validating(validation) = &mut run.phase {
+        let report = GateReport {
+            verdict: Verdict::Unknown,
+            title: "This gate could not be examined".to_owned(),
+            summary: String::new(),
+            detail: "fatal: @octocat\n/stop".to_owned(),
+            annotations: Vec::new(),
+        };
+        validation.gates.insert("tests".parse().unwrap(), GateProgress::Reported(report));
+    }
+    let summary = check(&run, &"tests".parse().unwrap(), &head(), &facts()).summary;
+    assert!(summary.starts_with("```text\nfatal: @octocat\n /stop\n```\n"), "{summary}");
 }
 
 #[test]
@@ -397,6 +424,7 @@ fn answers_name_reasons_and_mention_nobody() {
         Problem::Malformed { text: "`/budget` takes an amount".to_owned() },
         Problem::Over,
         Problem::UnderWay,
+        Problem::Paused,
         Problem::NoHead,
         Problem::NotPaused,
         Problem::NothingToPause,

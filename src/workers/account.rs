@@ -17,6 +17,7 @@ pub(super) struct TaskAccount {
     pub(super) lease: Lease,
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it is handed to `map_err`")]
 fn account_error(error: StoreError) -> AccountError {
     if let StoreError::BudgetExhausted { limit, spent, reserved } = error {
         AccountError::Exhausted { limit, spent, reserved }
@@ -66,6 +67,7 @@ pub(super) struct TaskTranscript {
     pub(super) resumes: bool,
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it is handed to `map_err`")]
 fn transcript_error(error: StoreError) -> TranscriptError {
     if let StoreError::LeaseLost { .. } = error {
         TranscriptError::LeaseLost

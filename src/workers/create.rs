@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use pairbot_protocol::effect::Publication;
 use pairbot_protocol::finding::FindingState;
-use pairbot_protocol::ids::{HeadSha, MalformedId, Round, RunId};
+use pairbot_protocol::ids::{HeadSha, MalformedId, Round};
 use pairbot_protocol::run::{GateProgress, Phase, Run};
 use pairbot_protocol::signal::{CreateOutcome, Failure, Signal, Spend, Verdict};
 
@@ -168,7 +168,7 @@ impl Creation<'_> {
             return Ok(failed(Failure::Permission, detail));
         }
         let head = self.workspace.mirror.commit_tree(&self.commit(&staged, &hand_in)).await?;
-        reviews_are_out(self.tools, self.task.run.id).await?;
+        reviews_are_out(self.tools, self.task).await?;
         let reach = self.home.reach(GitAccess::Push).await?;
         let pushed =
             self.workspace.mirror.push(&reach.remote, &self.workspace.branch, &head, self.onto).await;
@@ -204,8 +204,8 @@ impl Creation<'_> {
 
 /// Waits until the reviews of the last head are posted. A push would make them stale, and a stale review is not posted
 /// (promise P2): people would never read what this very commit answers. Not for ever, since GitHub may have told us
-/// to write nothing for an hour.
-async fn reviews_are_out(tools: &Tools, run: RunId) -> Result<(), Setback> {
+/// to write nothing for an hour; and not for a push that nobody wants any more.
+async fn reviews_are_out(tools: &Tools, task: &Assignment<'_>) -> Result<(), Setback> {
     let changed = tools.store.outbox_changed();
     let patience = tools.clock.sleep(REVIEWS_WAIT_MAX);
     tokio::pin!(patience);
@@ -213,7 +213,13 @@ async fn reviews_are_out(tools: &Tools, run: RunId) -> Result<(), Setback> {
         let notified = changed.notified();
         tokio::pin!(notified);
         notified.as_mut().enable();
-        if !tools.store.tasks(run).await?.iter().any(is_unposted_review) {
+        let tasks = tools.store.tasks(task.run.id).await?;
+        // The keeper of the lease would notice at its next heartbeat. A push cannot be taken back, so look now.
+        if tasks.iter().any(|record| record.task == task.lease().task() && record.state != TaskState::Running)
+        {
+            return Err(Setback::Cancelled);
+        }
+        if !tasks.iter().any(is_unposted_review) {
             return Ok(());
         }
         tokio::select! {

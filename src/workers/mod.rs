@@ -24,6 +24,7 @@ pub use setback::Setback;
 pub use sweep::sweep;
 pub use tools::{AgentSettings, Tools};
 
+use pairbot_protocol::ids::FencingToken;
 use pairbot_protocol::run::Run;
 use pairbot_protocol::signal::{Envelope, Signal, Target};
 
@@ -79,8 +80,9 @@ impl Assignment<'_> {
         &self.claimed.lease
     }
 
-    /// Whether an earlier attempt may have got through without telling: look before writing again.
+    /// Whether an earlier claim may have got through without telling: look before writing again. An attempt that was
+    /// put off does not count as one, and may have written all the same before it was told to wait.
     fn look_first(&self) -> bool {
-        self.claimed.attempt > 1
+        self.lease().fence() > FencingToken(1)
     }
 }

@@ -30,6 +30,9 @@ pub struct PoolSettings {
     pub lease_ms: u64,
     /// How often a task is tried before it is given up. A claim by a worker that died counts too.
     pub attempts_max: u32,
+    /// The same for a task that only lacks GitHub. With the pauses below, some two hours: as long as a run may work by
+    /// default before its deadline ends it.
+    pub outage_attempts_max: u32,
     /// The pause after the first failed attempt, in milliseconds; each further one doubles it.
     pub retry_ms: u64,
     /// The longest pause, in milliseconds.
@@ -43,6 +46,7 @@ impl Default for PoolSettings {
             publication_slots: 4,
             lease_ms: 30_000,
             attempts_max: 10,
+            outage_attempts_max: 60,
             retry_ms: 1_000,
             retry_ms_max: 120_000,
         }
@@ -185,11 +189,12 @@ impl Workers {
                 store.retry_later(lease, until.max(now.plus_ms(1)), &why, false).await
             }
             Err(Setback::Retry(why)) if claimed.attempt < self.settings.attempts_max => {
-                let at = self.again_at(now, claimed.attempt);
-                warn!(attempt = claimed.attempt, why, "a task is tried again");
-                store.retry_later(lease, at, &why, true).await
+                self.try_again(claimed, &why, now).await
             }
-            Err(Setback::Retry(why)) => {
+            Err(Setback::Outage(why)) if claimed.attempt < self.settings.outage_attempts_max => {
+                self.try_again(claimed, &why, now).await
+            }
+            Err(Setback::Retry(why) | Setback::Outage(why)) => {
                 let detail = format!("given up after {} attempts: {why}", claimed.attempt);
                 self.bury(claimed, Failure::Agent, detail, now).await
             }
@@ -204,6 +209,12 @@ impl Workers {
             Err(StoreError::LeaseLost { .. }) => Ok(()),
             other => other,
         }
+    }
+
+    async fn try_again(&self, claimed: &Claimed, why: &str, now: Timestamp) -> Result<(), StoreError> {
+        let at = self.again_at(now, claimed.attempt);
+        warn!(attempt = claimed.attempt, why, "a task is tried again");
+        self.tools.store.retry_later(&claimed.lease, at, why, true).await
     }
 
     async fn bury(

@@ -13,6 +13,9 @@ pub enum Setback {
     /// It may succeed later; the attempt counts.
     #[error("{0}")]
     Retry(String),
+    /// GitHub cannot be reached, which says nothing about the task: it is tried for as long as an outage lasts.
+    #[error("{0}")]
+    Outage(String),
     /// It was told to wait; the attempt does not count.
     #[error("waits until {}: {why}", until.unix_ms)]
     Snooze {
@@ -54,6 +57,9 @@ impl From<StoreError> for Setback {
 impl From<GitHubError> for Setback {
     fn from(error: GitHubError) -> Self {
         let detail = error.to_string();
+        if matches!(error, GitHubError::Unavailable { .. }) {
+            return Self::Outage(detail);
+        }
         match error.next() {
             // Every write looks for what an earlier attempt may have left, so retrying is looking.
             Next::Retry | Next::LookThenRetry => Self::Retry(detail),
@@ -71,10 +77,10 @@ impl From<GitError> for Setback {
             GitError::Unsafe { .. } | GitError::TooLarge { .. } => {
                 Self::GiveUp { failure: Failure::Agent, detail }
             }
+            GitError::Unavailable { .. } => Self::Outage(detail),
             // A token may have expired under way, a read may lag behind a write, a disk may have been full: each
             // attempt begins with a new token and a new look, and the attempts are counted.
-            GitError::Unavailable { .. }
-            | GitError::AuthenticationFailed { .. }
+            GitError::AuthenticationFailed { .. }
             | GitError::Moved { .. }
             | GitError::HeadMoved { .. }
             | GitError::NotFound { .. }

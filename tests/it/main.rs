@@ -4,4 +4,5 @@
 
 mod browser;
 mod conformance;
+mod process;
 mod scenarios;

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 pub struct Fault {
     method: Option<String>,
     path: String,
+    says: String,
     skip: usize,
     times: usize,
     effect: Effect,
@@ -80,10 +81,18 @@ impl Fault {
         Self {
             method: (method != "*").then(|| method.to_owned()),
             path: path.to_owned(),
+            says: String::new(),
             skip: 0,
             times: 1,
             effect: Effect::Hang,
         }
+    }
+
+    /// Only requests whose body contains `text`: GraphQL has one path for everything.
+    #[must_use]
+    pub fn saying(mut self, text: &str) -> Self {
+        text.clone_into(&mut self.says);
+        self
     }
 
     /// Lets the first `count` matching requests pass.
@@ -161,9 +170,10 @@ impl Fault {
         (self.with(Effect::PauseAfter(point.clone())), Pause(point))
     }
 
-    fn matches(&self, method: &str, path: &str) -> bool {
+    fn matches(&self, method: &str, path: &str, body: &[u8]) -> bool {
         self.method.as_ref().is_none_or(|wanted| wanted.eq_ignore_ascii_case(method))
             && glob(&self.path, path)
+            && (self.says.is_empty() || String::from_utf8_lossy(body).contains(&self.says))
     }
 }
 
@@ -199,9 +209,9 @@ impl Faults {
     }
 
     /// The effect of the first rule that meets this request.
-    pub(crate) fn meet(&mut self, method: &str, path: &str) -> Option<Effect> {
+    pub(crate) fn meet(&mut self, method: &str, path: &str, body: &[u8]) -> Option<Effect> {
         let index = self.0.iter_mut().position(|fault| {
-            let meets = fault.times > 0 && fault.matches(method, path);
+            let meets = fault.times > 0 && fault.matches(method, path, body);
             if meets && fault.skip > 0 {
                 fault.skip -= 1;
                 return false;
@@ -262,9 +272,12 @@ mod tests {
     fn a_rule_meets_the_nth_request_and_then_no_more() {
         let mut faults = Faults::default();
         faults.add(Fault::on("POST", "/x").after(1).answer(502, "Bad Gateway"));
-        assert!(faults.meet("POST", "/x").is_none());
-        assert!(faults.meet("GET", "/x").is_none());
-        assert!(faults.meet("POST", "/x").is_some());
-        assert!(faults.meet("POST", "/x").is_none());
+        assert!(faults.meet("POST", "/x", b"").is_none());
+        assert!(faults.meet("GET", "/x", b"").is_none());
+        assert!(faults.meet("POST", "/x", b"").is_some());
+        assert!(faults.meet("POST", "/x", b"").is_none());
+        faults.add(Fault::on("POST", "/x").saying("resolve").answer(502, "Bad Gateway"));
+        assert!(faults.meet("POST", "/x", b"query").is_none());
+        assert!(faults.meet("POST", "/x", b"mutation { resolve }").is_some());
     }
 }

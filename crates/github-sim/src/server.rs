@@ -119,7 +119,7 @@ async fn handle(AxumState(shared): AxumState<Arc<Shared>>, request: axum::extrac
     let Ok(body) = axum::body::to_bytes(body, REQUEST_BYTES_MAX).await else {
         return respond(Reply::refuse(413, "Payload Too Large"), &HeaderMap::new());
     };
-    let effect = lock(&shared.faults).meet(parts.method.as_str(), &path);
+    let effect = lock(&shared.faults).meet(parts.method.as_str(), &path, &body);
     match &effect {
         Some(Effect::Answer { status, headers, body: answer }) => {
             shared.record(&parts, &path, &body, shared.who(&parts.headers), *status);

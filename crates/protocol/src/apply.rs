@@ -49,6 +49,7 @@ pub fn opened(
         budget: Money::ZERO,
         spent: Spend::default(),
         trees: BTreeSet::new(),
+        examined: BTreeSet::new(),
         handed_in: None,
         findings: BTreeMap::new(),
         reviews: Vec::new(),
@@ -103,9 +104,13 @@ pub fn apply(mut run: Run, event: &Event) -> Run {
             record_answers(&mut run, answers);
             run.phase = Phase::Opening { head: head.clone(), base: base.clone() };
         }
-        Event::HeadTaken { head, base, .. } => take_head(&mut run, head, base),
+        Event::HeadTaken { head, base, .. } => {
+            untell(&mut run);
+            take_head(&mut run, head, base);
+        }
         Event::PullRequestOpened { pull_request } => run.pull_request = Some(pull_request.clone()),
         Event::ValidationStarted { head, base, reviewers, gates } => {
+            run.examined.extend(gates.iter().cloned());
             run.phase = Phase::Validating(Validation {
                 head: head.clone(),
                 base: base.clone(),
@@ -154,6 +159,9 @@ pub fn apply(mut run: Run, event: &Event) -> Run {
             }
         }
         Event::Halted { reason, detail } => {
+            // An open breaker holds all that a pause would, and is closed by a command of its own.
+            run.paused = false;
+            untell(&mut run);
             run.phase =
                 Phase::Halted { reason: *reason, detail: detail.clone(), last: take_validation(&mut run) };
         }
@@ -174,8 +182,14 @@ pub fn apply(mut run: Run, event: &Event) -> Run {
         Event::Spent { spend } | Event::VerdictVoided { spend, .. } => add_spend(&mut run, *spend),
         Event::Paused { .. } => run.paused = true,
         Event::Resumed { .. } => run.paused = false,
-        Event::Merged { by, head } => run.phase = Phase::Merged { by: by.clone(), head: head.clone() },
-        Event::Closed { closing, by } => run.phase = Phase::Closed { closing: *closing, by: by.clone() },
+        Event::Merged { by, head } => {
+            run.paused = false;
+            run.phase = Phase::Merged { by: by.clone(), head: head.clone(), last: take_validation(&mut run) };
+        }
+        Event::Closed { closing, by } => {
+            run.paused = false;
+            run.phase = Phase::Closed { closing: *closing, by: by.clone(), last: take_validation(&mut run) };
+        }
     }
     run
 }
@@ -189,11 +203,16 @@ fn add_spend(run: &mut Run, spend: Spend) {
 fn take_validation(run: &mut Run) -> Option<Validation> {
     match &mut run.phase {
         Phase::Validating(validation) | Phase::AwaitingHuman(validation) => Some(validation.clone()),
-        Phase::Queued { last, .. } | Phase::Creating { last } | Phase::Halted { last, .. } => last.take(),
-        Phase::Opening { .. } | Phase::Refused { .. } | Phase::Merged { .. } | Phase::Closed { .. } => None,
+        Phase::Queued { last, .. }
+        | Phase::Creating { last }
+        | Phase::Halted { last, .. }
+        | Phase::Merged { last, .. }
+        | Phase::Closed { last, .. } => last.take(),
+        Phase::Opening { .. } | Phase::Refused { .. } => None,
     }
 }
 
+/// Where a verdict is written down. What ended keeps what was known at its end.
 fn validation_mut(run: &mut Run) -> Option<&mut Validation> {
     match &mut run.phase {
         Phase::Validating(validation) | Phase::AwaitingHuman(validation) => Some(validation),
@@ -209,8 +228,20 @@ fn progress(run: &mut Run, reviewer: &ReviewerName, progress: ReviewProgress) {
 }
 
 fn examine(run: &mut Run, gate: &GateName, progress: GateProgress) {
+    run.examined.insert(gate.clone());
     if let Some(validation) = validation_mut(run) {
         validation.gates.insert(gate.clone(), progress);
+    }
+}
+
+/// A creator that does not come to hand in was told in vain: what people asked for is still to be told, and what holds
+/// the pull request holds it again.
+fn untell(run: &mut Run) {
+    if matches!(run.phase, Phase::Creating { .. }) {
+        let round = run.round;
+        for feedback in run.feedback.iter_mut().filter(|feedback| feedback.told_in == Some(round)) {
+            feedback.told_in = None;
+        }
     }
 }
 

@@ -62,6 +62,8 @@ pub enum Why {
     },
     /// The run was paused by a person.
     Paused,
+    /// The breaker opened before this came to a verdict; nobody works on it.
+    StoppedBefore,
     /// The breaker is open.
     Halted {
         /// Why.
@@ -73,6 +75,8 @@ pub enum Why {
     Ready,
     /// Another head is in question now.
     Superseded,
+    /// The rules that hold now do not name this gate.
+    Dropped,
     /// The run ended.
     Ended,
 }
@@ -103,33 +107,48 @@ pub fn view(run: &Run, gate: &GateName, head: &HeadSha) -> CheckView {
     if run.is_over() {
         return CheckView::new(CheckState::Withdrawn, Why::Ended);
     }
-    let validation = run.validation().filter(|validation| validation.head == *head);
     if run.head.as_ref() != Some(head) {
         return CheckView::new(CheckState::Withdrawn, Why::Superseded);
     }
-    match gate.as_str() {
-        READY => ready(run, validation),
-        REVIEW => validation.map_or_else(examining, |validation| review(run, validation)),
-        _ => validation.and_then(|validation| validation.gates.get(gate)).map_or_else(examining, examined),
+    let validation = run.validation().filter(|validation| validation.head == *head);
+    match (gate.as_str(), validation) {
+        (READY, validation) => ready(run, validation),
+        (_, Some(validation)) => found(run, gate, validation),
+        (_, None) => unfinished(run, Why::Examining),
     }
 }
 
-fn examining() -> CheckView {
-    CheckView::new(CheckState::InProgress, Why::Examining)
+/// What a gate other than `ready` came to on the head that is, or was last, validated, whatever became of the run
+/// since: evidence for tables, where [`view`] is what a check run says now.
+pub fn found(run: &Run, gate: &GateName, validation: &Validation) -> CheckView {
+    match (gate.as_str(), validation.gates.get(gate)) {
+        (REVIEW, _) => review(run, validation),
+        (_, Some(GateProgress::Reported(report))) => {
+            let decided = |state| CheckView::new(state, Why::Reported(report.clone()));
+            match report.verdict {
+                Verdict::Green => decided(CheckState::Success),
+                Verdict::Red => decided(CheckState::Failure),
+                Verdict::Unknown => decided(CheckState::ActionRequired),
+                Verdict::Waiting => unfinished(run, Why::Reported(report.clone())),
+            }
+        }
+        (_, Some(GateProgress::Pending)) => unfinished(run, Why::Examining),
+        (_, None) => CheckView::new(CheckState::Withdrawn, Why::Dropped),
+    }
 }
 
-fn examined(progress: &GateProgress) -> CheckView {
-    match progress {
-        GateProgress::Pending => examining(),
-        GateProgress::Reported(report) => {
-            let state = match report.verdict {
-                Verdict::Green => CheckState::Success,
-                Verdict::Red => CheckState::Failure,
-                Verdict::Unknown => CheckState::ActionRequired,
-                Verdict::Waiting => CheckState::InProgress,
-            };
-            CheckView::new(state, Why::Reported(report.clone()))
+/// What has no verdict: `why` while someone works on it. A run that stopped must not show it as if it went on.
+fn unfinished(run: &Run, why: Why) -> CheckView {
+    match &run.phase {
+        Phase::Halted { .. } => CheckView::new(CheckState::ActionRequired, Why::StoppedBefore),
+        Phase::Refused { .. } | Phase::Merged { .. } | Phase::Closed { .. } => {
+            CheckView::new(CheckState::Withdrawn, Why::Ended)
         }
+        Phase::Queued { .. }
+        | Phase::Creating { .. }
+        | Phase::Opening { .. }
+        | Phase::Validating(_)
+        | Phase::AwaitingHuman(_) => CheckView::new(CheckState::InProgress, why),
     }
 }
 
@@ -138,7 +157,7 @@ fn review(run: &Run, validation: &Validation) -> CheckView {
     let pending: Vec<_> = names_of(validation, |progress| matches!(progress, ReviewProgress::Pending));
     let findings: Vec<_> = run.holding().map(|finding| finding.id.clone()).collect();
     if !pending.is_empty() {
-        CheckView::new(CheckState::InProgress, Why::Reading { pending })
+        unfinished(run, Why::Reading { pending })
     } else if !failed.is_empty() {
         CheckView::new(CheckState::ActionRequired, Why::ReviewersFailed { failed })
     } else if !findings.is_empty() {
@@ -154,16 +173,8 @@ fn names_of(validation: &Validation, which: impl Fn(&ReviewProgress) -> bool) ->
 
 /// The gates of a head that have not come to a verdict.
 pub fn unsettled_gates(validation: &Validation) -> Vec<GateName> {
-    let unsettled = |progress: &GateProgress| match progress {
-        GateProgress::Pending => true,
-        GateProgress::Reported(report) => report.verdict == Verdict::Waiting,
-    };
-    validation
-        .gates
-        .iter()
-        .filter(|(_, progress)| unsettled(progress))
-        .map(|(name, _)| name.clone())
-        .collect()
+    let unsettled = validation.gates.iter().filter(|(_, progress)| progress.is_unsettled());
+    unsettled.map(|(name, _)| name.clone()).collect()
 }
 
 fn ready(run: &Run, validation: Option<&Validation>) -> CheckView {
@@ -185,7 +196,7 @@ fn ready(run: &Run, validation: Option<&Validation>) -> CheckView {
         | Phase::Opening { .. }
         | Phase::Refused { .. }
         | Phase::Merged { .. }
-        | Phase::Closed { .. } => examining(),
+        | Phase::Closed { .. } => unfinished(run, Why::Examining),
     }
 }
 

@@ -17,6 +17,21 @@ pub struct Violation {
     pub what: String,
 }
 
+/// Whoever waits for a check of a run that rests would wait for ever.
+fn check_at_rest(run: &Run) -> Result<(), Violation> {
+    let Some(head) = run.head.as_ref().filter(|_| !run.phase.is_work()) else { return Ok(()) };
+    for gate in checks::names(run) {
+        if checks::view(run, &gate, head).state == CheckState::InProgress {
+            return Err(Violation {
+                promise: "P4",
+                run: run.id.to_string(),
+                what: format!("it rests, and the check `{gate}` would be in progress for ever"),
+            });
+        }
+    }
+    Ok(())
+}
+
 /// Looks at one run. The first promise found broken is returned.
 pub fn check(run: &Run) -> Result<(), Violation> {
     let broken =
@@ -54,6 +69,10 @@ pub fn check(run: &Run) -> Result<(), Violation> {
             }
         }
     }
+    if run.paused && !run.phase.is_work() {
+        return broken("P4", "it is paused although it does not work");
+    }
+    check_at_rest(run)?;
     if run.round > run.rounds_allowed {
         return broken("P4", "it is in a round beyond those allowed");
     }

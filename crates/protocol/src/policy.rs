@@ -29,6 +29,21 @@ pub struct Policy {
     pub gates: BTreeMap<GateName, GateKind>,
 }
 
+impl Policy {
+    /// Why no run can follow these rules; none if one can. Reading the file refuses all of this with its line: what
+    /// stands here is what `ready` would be wrong without (promise P5).
+    pub fn unfit(&self) -> Option<&'static str> {
+        let derived = |name: &GateName| matches!(name.as_str(), crate::checks::REVIEW | crate::checks::READY);
+        if self.reviewers.is_empty() {
+            Some("`reviewers` names nobody: a change that nobody reads is never ready")
+        } else if self.gates.keys().any(derived) {
+            Some("`gates` names `review` or `ready`, which every run has and no policy defines")
+        } else {
+            None
+        }
+    }
+}
+
 /// Which model plays a part.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AgentChoice {

@@ -13,6 +13,7 @@ use crate::ids::{
 use crate::policy::Policy;
 use crate::signal::{
     Actor, CheckButton, FeedbackSource, GateReport, IssueFacts, Permission, PullRequestFacts, RequestId,
+    Verdict,
 };
 
 /// The life of one labelled issue.
@@ -34,7 +35,7 @@ pub struct Run {
     pub policy: Option<Policy>,
     /// Where it is.
     pub phase: Phase,
-    /// Whether a person paused it.
+    /// Whether a person paused it. Only what works can be paused: a breaker that opens and an end lift the pause.
     pub paused: bool,
     /// The tip of the default branch when rules were last read, or that the last head is compared with.
     pub base: Option<BaseSha>,
@@ -54,6 +55,9 @@ pub struct Run {
     pub spent: crate::signal::Spend,
     /// Every tree a creator pushed: a repeated one is no progress.
     pub trees: BTreeSet<TreeSha>,
+    /// Every gate that was ever examined: one that other apps brought into being is looked at on each later head.
+    #[serde(default)]
+    pub examined: BTreeSet<GateName>,
     /// What the creator last handed in.
     pub handed_in: Option<HandedIn>,
     /// Every finding, by its name.
@@ -124,6 +128,8 @@ pub enum Phase {
         by: Actor,
         /// Which head.
         head: HeadSha,
+        /// What was known of the last head: evidence outlives the run.
+        last: Option<Validation>,
     },
     /// It ended without a merge.
     Closed {
@@ -131,7 +137,23 @@ pub enum Phase {
         closing: Closing,
         /// Who.
         by: Actor,
+        /// What was known of the last head.
+        last: Option<Validation>,
     },
+}
+
+impl Phase {
+    /// Whether something is to be done in it, unless the run is paused.
+    pub fn is_work(&self) -> bool {
+        match self {
+            Self::Queued { .. } | Self::Creating { .. } | Self::Opening { .. } | Self::Validating(_) => true,
+            Self::AwaitingHuman(_)
+            | Self::Halted { .. }
+            | Self::Refused { .. }
+            | Self::Merged { .. }
+            | Self::Closed { .. } => false,
+        }
+    }
 }
 
 /// What follows once the rules were read.
@@ -180,6 +202,16 @@ pub enum GateProgress {
     Pending,
     /// It reported.
     Reported(GateReport),
+}
+
+impl GateProgress {
+    /// Whether it has not come to a verdict.
+    pub fn is_unsettled(&self) -> bool {
+        match self {
+            Self::Pending => true,
+            Self::Reported(report) => report.verdict == Verdict::Waiting,
+        }
+    }
 }
 
 /// A review that counted when it came.
@@ -312,6 +344,8 @@ pub enum Problem {
     Over,
     /// What was asked for is under way.
     UnderWay,
+    /// Someone paused the run, and a pause ends by its own command only.
+    Paused,
     /// There is no head yet.
     NoHead,
     /// It is not paused.
@@ -405,28 +439,19 @@ impl Run {
 
     /// Whether it works: it is neither over nor waits for a person.
     pub fn is_working(&self) -> bool {
-        match &self.phase {
-            Phase::Queued { .. } | Phase::Creating { .. } | Phase::Opening { .. } | Phase::Validating(_) => {
-                !self.paused
-            }
-            Phase::AwaitingHuman(_)
-            | Phase::Halted { .. }
-            | Phase::Refused { .. }
-            | Phase::Merged { .. }
-            | Phase::Closed { .. } => false,
-        }
+        self.phase.is_work() && !self.paused
     }
 
     /// What is known of the head that is, or was last, validated.
     pub fn validation(&self) -> Option<&Validation> {
         match &self.phase {
             Phase::Validating(validation) | Phase::AwaitingHuman(validation) => Some(validation),
-            Phase::Queued { last, .. } | Phase::Creating { last } | Phase::Halted { last, .. } => {
-                last.as_ref()
-            }
-            Phase::Opening { .. } | Phase::Refused { .. } | Phase::Merged { .. } | Phase::Closed { .. } => {
-                None
-            }
+            Phase::Queued { last, .. }
+            | Phase::Creating { last }
+            | Phase::Halted { last, .. }
+            | Phase::Merged { last, .. }
+            | Phase::Closed { last, .. } => last.as_ref(),
+            Phase::Opening { .. } | Phase::Refused { .. } => None,
         }
     }
 

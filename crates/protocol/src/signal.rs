@@ -453,8 +453,11 @@ pub struct GateReport {
     pub verdict: Verdict,
     /// One line that says what was found or what it waits for.
     pub title: String,
-    /// More, in Markdown, bounded by the gate.
+    /// More, in Markdown, bounded by the gate and harmless already.
     pub summary: String,
+    /// What whoever failed said of it, as it was said: to be quoted, never read as Markdown.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub detail: String,
     /// Places in files.
     pub annotations: Vec<Annotation>,
 }

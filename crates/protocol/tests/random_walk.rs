@@ -6,9 +6,10 @@
 use std::collections::BTreeMap;
 
 use pairbot_protocol::apply::replay;
+use pairbot_protocol::checks::{self, CheckState};
 use pairbot_protocol::command::{Command, RetryStage};
 use pairbot_protocol::decide::{Decision, decide, open};
-use pairbot_protocol::effect::{Effect, StoreChange, Work};
+use pairbot_protocol::effect::{Effect, Publication, StoreChange, Work};
 use pairbot_protocol::event::Event;
 use pairbot_protocol::finding::{Place, Remark, Severity, Standing, Verification};
 use pairbot_protocol::ids::*;
@@ -63,6 +64,9 @@ struct World {
     run: Run,
     ledger: Vec<Event>,
     work: Vec<Work>,
+    timers: BTreeMap<Timer, Timestamp>,
+    /// What GitHub shows of each check run.
+    shown: BTreeMap<(GateName, HeadSha), CheckState>,
     now: Timestamp,
     commits: u8,
     ci: bool,
@@ -79,6 +83,8 @@ impl World {
             run,
             ledger: vec![],
             work: vec![],
+            timers: BTreeMap::new(),
+            shown: BTreeMap::new(),
             now: Timestamp::from_unix_ms(1_000),
             commits: 1,
             ci,
@@ -91,6 +97,7 @@ impl World {
     fn take(&mut self, decision: Decision) {
         let over = self.run.is_over();
         self.ledger.extend(decision.events);
+        self.run = decision.run;
         for effect in decision.effects {
             match effect {
                 Effect::Work(work) => {
@@ -98,15 +105,61 @@ impl World {
                     self.work.push(work);
                 }
                 Effect::Store(StoreChange::CancelWork) => self.work.clear(),
-                Effect::Store(_) | Effect::Publish(_) => {}
+                Effect::Store(StoreChange::StartTimer { timer, at }) => {
+                    self.timers.insert(timer, at);
+                }
+                Effect::Publish(Publication::Check { gate, head }) => {
+                    let state = checks::view(&self.run, &gate, &head).state;
+                    self.shown.insert((gate, head), state);
+                }
+                Effect::Store(StoreChange::SetBudget { .. }) | Effect::Publish(_) => {}
             }
         }
-        self.run = decision.run;
         if over {
             assert!(self.run.is_over(), "a run that is over does not come back");
         }
         invariants::check(&self.run).unwrap();
         assert_eq!(replay(&self.ledger).as_ref(), Some(&self.run), "the ledger is the run");
+        self.look_at_checks();
+    }
+
+    /// GitHub shows what the run says, wherever a verdict could mislead or someone would wait for one.
+    fn look_at_checks(&self) {
+        for ((gate, head), state) in &self.shown {
+            let current = self.run.head.as_ref() == Some(head) && !self.run.is_over();
+            let validated = self.run.validation().is_some_and(|validation| validation.head == *head);
+            if current && validated {
+                let view = checks::view(&self.run, gate, head).state;
+                let stays = view == CheckState::Withdrawn && *state != CheckState::InProgress;
+                assert!(stays || *state == view, "{gate} on {head} shows {state:?}, not {view:?}");
+            }
+            if *state == CheckState::Success && gate.as_str() == checks::READY && !self.run.is_over() {
+                assert!(current && matches!(self.run.phase, Phase::AwaitingHuman(_)), "ready on {head}");
+            }
+            if *state == CheckState::InProgress {
+                assert!(current && self.run.phase.is_work(), "{gate} waits for ever on {head}");
+            }
+        }
+    }
+
+    /// Lets the next timer go off; false if none runs.
+    fn ring(&mut self) -> bool {
+        let next = self.timers.iter().min_by_key(|(_, at)| **at).map(|(timer, at)| (timer.clone(), *at));
+        let Some((timer, at)) = next else { return false };
+        self.timers.remove(&timer);
+        self.now = self.now.max(at);
+        self.signal(&Signal::TimerFired { timer });
+        true
+    }
+
+    /// Nothing new comes in: every task ends, and every timer goes off.
+    fn come_to_rest(&mut self) {
+        for _ in 0..200 {
+            if self.work.is_empty() && !self.ring() {
+                return;
+            }
+            self.finish(0, 4);
+        }
     }
 
     fn signal(&mut self, signal: &Signal) {
@@ -128,22 +181,25 @@ impl World {
         }
     }
 
-    #[expect(clippy::too_many_lines, reason = "one arm a kind of work")]
+    fn inspection(&self, dice: u8) -> Inspection {
+        match dice % 8 {
+            0 => Inspection::PolicyInvalid { problems: vec!["line 1".to_owned()] },
+            1 => Inspection::Gone,
+            _ => Inspection::Fit {
+                permission: if dice % 16 == 2 { Permission::Read } else { Permission::Triage },
+                policy: Box::new(policy(self.ci)),
+                base: base(),
+                branch_head: self.run.head.clone(),
+                pull_request: self.run.pull_request.clone(),
+            },
+        }
+    }
+
     fn outcome(&mut self, work: &Work, dice: u8) -> Signal {
         let failed =
             |work| Signal::TaskFailed { work, failure: Failure::Agent, detail: "it broke".to_owned() };
         match work {
-            Work::Inspect { .. } => Signal::Inspected(match dice % 8 {
-                0 => Inspection::PolicyInvalid { problems: vec!["line 1".to_owned()] },
-                1 => Inspection::Gone,
-                _ => Inspection::Fit {
-                    permission: if dice % 16 == 2 { Permission::Read } else { Permission::Triage },
-                    policy: Box::new(policy(self.ci)),
-                    base: base(),
-                    branch_head: self.run.head.clone(),
-                    pull_request: self.run.pull_request.clone(),
-                },
-            }),
+            Work::Inspect { .. } => Signal::Inspected(self.inspection(dice)),
             Work::ReadPermission { request, .. } => Signal::PermissionRead {
                 request: *request,
                 permission: if dice.is_multiple_of(3) { Permission::Read } else { Permission::Write },
@@ -199,6 +255,7 @@ impl World {
                     verdict,
                     title: "looked".to_owned(),
                     summary: String::new(),
+                    detail: String::new(),
                     annotations: vec![],
                 };
                 Signal::GateReported { gate: gate.clone(), head: head.clone(), report }
@@ -215,14 +272,26 @@ impl World {
             .collect()
     }
 
+    /// The worker that posts a review found another head, the same one again, or none.
+    fn withheld(&self, dice: u8) -> Signal {
+        let read = self.run.reviews.last().map(|record| (record.reviewer.clone(), record.head.clone()));
+        let (reviewer, read) = read.unwrap_or_else(|| ("correctness".parse().unwrap(), head(dice % 6)));
+        let actual = (!dice.is_multiple_of(4)).then(|| head(self.commits.wrapping_add(dice % 3)));
+        Signal::ReviewWithheld { reviewer, head: read, actual }
+    }
+
     fn outside(&mut self, dice: u8) {
         let by = person(dice % 3);
         let some_head = head(dice % 6);
-        let signal = match dice % 14 {
+        let own = Actor { kind: ActorKind::Own, ..by.clone() };
+        let signal = match dice % 16 {
             0 => Signal::HeadMoved { by, head: some_head, base: base() },
-            1 => {
-                Signal::HeadMoved { by: Actor { kind: ActorKind::Own, ..by }, head: some_head, base: base() }
+            1 => Signal::HeadMoved { by: own, head: some_head, base: base() },
+            // What the creator just pushed, or will have pushed.
+            13 => {
+                Signal::HeadMoved { by: own, head: head(self.commits.wrapping_add(dice % 2)), base: base() }
             }
+            14 => self.withheld(dice),
             2 => Signal::ForeignCheckChanged { head: self.run.head.clone().unwrap_or(some_head) },
             3 => Signal::Remarked {
                 by,
@@ -238,18 +307,20 @@ impl World {
                 head: self.run.head.clone().unwrap_or(some_head),
                 button: CheckButton::Rerun,
             },
-            6 if dice > 200 => Signal::PullRequestClosed { by, merged: true, head: some_head },
+            12 if dice > 200 => Signal::PullRequestClosed { by, merged: dice > 220, head: some_head },
             7 if dice > 200 => Signal::LabelRemoved { by },
             8 if dice > 200 => Signal::IssueClosed { by },
+            15 if self.run.is_over() => Signal::PullRequestClosed { by, merged: true, head: some_head },
             9 => Signal::TaskFailed {
                 work: WorkKind::Create,
                 failure: Failure::Conflict,
                 detail: String::new(),
             },
-            10 => Signal::ReviewWithheld {
-                reviewer: "correctness".parse().unwrap(),
-                head: self.run.head.clone().unwrap_or_else(|| some_head.clone()),
-                actual: Some(some_head),
+            6 => Signal::PullRequestOpened {
+                number: PullRequestNumber(9),
+                node_id: "PR_9".to_owned(),
+                draft: false,
+                head: some_head,
             },
             _ => Signal::Commanded { by, comment: CommentId(u64::from(dice)), commands: vec![command(dice)] },
         };
@@ -295,14 +366,8 @@ proptest! {
             world.now = world.now.plus_ms(u64::from(dice));
             if outside { world.outside(dice) } else { world.finish(usize::from(index), dice) }
         }
-        // Nothing new comes in: every task ends, and the deadline passes.
-        for _ in 0..200 {
-            if world.work.is_empty() { break }
-            world.finish(0, 4);
-        }
+        world.come_to_rest();
         prop_assert!(world.work.is_empty(), "work without end: {:?}", world.work);
-        world.now = world.run.deadline.plus_ms(1);
-        world.signal(&Signal::TimerFired { timer: Timer::Deadline });
         prop_assert!(!world.run.is_working(), "still {}", world.run.phase_name());
     }
 
@@ -312,9 +377,7 @@ proptest! {
         for dice in dice {
             world.finish(0, dice);
         }
-        for _ in 0..64 {
-            world.finish(0, 4);
-        }
+        world.come_to_rest();
         let resting = matches!(
             world.run.phase,
             Phase::AwaitingHuman(_) | Phase::Halted { .. } | Phase::Refused { .. } | Phase::Closed { .. }

@@ -111,7 +111,7 @@ fn with_head(id: RunId, number: u64, head: HeadSha) -> Run {
 pub(super) async fn a_target_names_its_runs(backend: &dyn Backend) {
     let store = backend.open();
     let second = RunId { ordinal: 2, ..run_of(1) };
-    let over = Phase::Closed { closing: Closing::Stopped, by: actor() };
+    let over = Phase::Closed { closing: Closing::Stopped, by: actor(), last: None };
     store.commit(opening(Run { phase: over, ..with_head(run_of(1), 5, head('a')) }, vec![])).await.unwrap();
     store.commit(opening(with_head(second, 9, head('a')), vec![])).await.unwrap();
     store.commit(opening(with_head(run_of(3), 6, head('a')), vec![])).await.unwrap();
@@ -148,7 +148,7 @@ pub(super) async fn runs_are_listed_newest_first(backend: &dyn Backend) {
         open_run(&*store, issue, vec![limit(issue)]).await;
     }
     let stored = store.run(run_of(2)).await.unwrap().unwrap();
-    let closing = Phase::Closed { closing: Closing::Stopped, by: actor() };
+    let closing = Phase::Closed { closing: Closing::Stopped, by: actor(), last: None };
     let decision = Commit {
         version_before: stored.version,
         events: vec![Event::Closed { closing: Closing::Stopped, by: actor() }],

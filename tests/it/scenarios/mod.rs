@@ -1,7 +1,19 @@
 //! Stories of pull requests, told against the whole server: a simulated GitHub over HTTP, real git, real SQLite,
 //! scripted models. Each ends with everything that became visible having been looked at.
 
-mod picture;
+mod meanwhile;
+pub(crate) mod picture;
 mod world;
 
+mod commands;
+mod crashes;
+mod endings;
+mod feedback;
+mod gates;
+mod github_faults;
 mod happy_path;
+mod labels;
+mod model_faults;
+mod money;
+mod policy_file;
+mod pushes;

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use pairbot_github_sim::{GitHubSim, PullSeen, ReactionSeen};
 
 /// Looks at everything, and draws it.
-pub(super) fn of(github: &GitHubSim, repository: &str, issue: u64) -> String {
+pub(crate) fn of(github: &GitHubSim, repository: &str, issue: u64) -> String {
     let mut out = String::new();
     let seen = github.issue(repository, issue).unwrap();
     let state = if seen.open { "open" } else { "closed" };

@@ -6,9 +6,9 @@ use std::time::Duration;
 use pairbot::adapters::ManualClock;
 use pairbot::demo::{MAINTAINER, Models, REPOSITORY, STRANGER, Stage, StageSettings};
 use pairbot::ports::Clock as _;
-use pairbot::store::{Store, TaskState};
+use pairbot::store::{Store, StoreError, TaskState};
 use pairbot_github_sim::{CheckSeen, Person, PullSeen, SimClock};
-use pairbot_model_sim::{Script, story};
+use pairbot_model_sim::{ModelSim, Reply, Script, story};
 use pairbot_protocol::ids::{IssueNumber, RepositoryId, RunId, Timestamp};
 use pairbot_protocol::run::{Phase, Run};
 
@@ -98,7 +98,10 @@ impl World {
                 let counts = store.counts().await.unwrap();
                 let busy = counts.pending + counts.tasks.ready + counts.tasks.running + counts.tasks.waiting
                     - Self::behind_delayed(&counts);
-                if busy == 0 {
+                // A task that was claimed and given back waits for a moment that has come already.
+                let moments = [store.next_task_at().await.unwrap(), store.next_timer().await.unwrap()];
+                let due = moments.into_iter().flatten().any(|at| at <= self.clock.now());
+                if busy == 0 && !due {
                     self.stage.github.settled().await;
                     let after = store.counts().await.unwrap();
                     if after == counts && self.stage.github.deliveries().len() == told {
@@ -260,6 +263,86 @@ impl World {
         }
         text
     }
+
+    /// Whatever follows happens, however much time it takes: whenever nothing moves, time goes on to where something
+    /// may. At most so much time, at the end of which something may still be under way.
+    pub(super) async fn through(&self, most: Duration) {
+        let until = self.clock.now().plus_ms(u64::try_from(most.as_millis()).unwrap());
+        let all = async {
+            while self.clock.now() < until {
+                let before = self.traces_left().await;
+                let (inbox, outbox) = (self.store().inbox_changed(), self.store().outbox_changed());
+                let told = async {
+                    tokio::select! { () = inbox.notified() => {}, () = outbox.notified() => {} }
+                };
+                let _looked_again = tokio::time::timeout(GLANCE, told).await;
+                let (tasks, pending) = before.0;
+                if before != self.traces_left().await {
+                    continue;
+                }
+                let held = tasks.ready + tasks.running + pending;
+                if held == 0 && tasks.delayed == 0 {
+                    break;
+                }
+                // Work under way may wait for git or for a command, to which an hour is a moment: small steps then.
+                let step = if held > 0 { 500 } else { 10_000 };
+                self.clock.advance_to(self.clock.now().plus_ms(step).min(until));
+            }
+        };
+        let stuck = tokio::time::timeout(STUCK, all).await.is_err();
+        assert!(!stuck, "the world does not come through:\n{}", self.trace().await);
+        self.quiet().await;
+    }
+
+    /// What changes while anything moves.
+    async fn traces_left(&self) -> ((pairbot::store::TaskCounts, u64), usize, usize, usize) {
+        self.stage.github.settled().await;
+        let counts = self.store().counts().await.unwrap();
+        let github = &self.stage.github;
+        let calls = self.stage.models.as_ref().map_or(0, |models| models.ledger().len());
+        ((counts.tasks, counts.pending), github.requests().len(), github.deliveries().len(), calls)
+    }
+
+    /// The power is cut and comes back: nothing is finished, nothing is told, and the server starts on what is stored.
+    pub(super) async fn power_cut(&mut self) {
+        self.stage.kill_server().await;
+        let restarted = async {
+            // A program that another story starts at this moment holds every file of this process until it runs.
+            while let Err(error) = self.stage.start_server().await {
+                let in_use = matches!(error.downcast_ref(), Some(StoreError::InUse { .. }));
+                assert!(in_use, "{error:#}");
+                let _later = tokio::time::timeout(GLANCE, std::future::pending::<()>()).await;
+            }
+        };
+        tokio::time::timeout(STUCK, restarted).await.unwrap();
+    }
+
+    /// The models that play.
+    pub(super) fn models(&self) -> &ModelSim {
+        self.stage.models.as_ref().unwrap()
+    }
+
+    /// Opens the issue of a script of the story's own.
+    pub(super) fn issue_of(&self, script: Script) -> u64 {
+        let title = script.title().to_owned();
+        self.models().add_script(script);
+        self.stage.open_issue(&title, "Please.").unwrap()
+    }
+
+    /// The status comment of an issue's run.
+    pub(super) fn status(&self, issue: u64) -> String {
+        let comments = self.stage.github.comments(REPOSITORY, issue).unwrap();
+        let ours = comments.into_iter().find(|comment| comment.author == "pairbot[bot]");
+        ours.unwrap_or_else(|| panic!("issue {issue} has no status comment")).body
+    }
+}
+
+/// A script whose creator writes one file a round, the last again and again, and hands it in.
+pub(super) fn writes(title: &str, rounds: &[(&str, &str)]) -> Script {
+    let rounds = rounds
+        .iter()
+        .map(|(path, text)| vec![Reply::write_file(path, text), Reply::hand_in(title, "As asked.", [])]);
+    Script::for_title(title).creator(rounds.collect::<Vec<_>>())
 }
 
 /// Puts a file into the repository before it is made.

@@ -148,6 +148,11 @@ pub(super) fn take_head(plan: &mut Plan, by: Option<&Actor>, head: &HeadSha, bas
     match phase {
         // Intake and opening go on with the new head; an open breaker stays open until a person says otherwise.
         Phase::Queued { .. } | Phase::Opening { .. } | Phase::Halted { .. } => plan.record(taken),
+        // Without a pull request there is nothing to review the new head on: the creator starts over on top of it.
+        Phase::Creating { .. } if plan.run.pull_request.is_none() => {
+            plan.change(StoreChange::CancelWork);
+            branch_moved_under_creator(plan, Some(head));
+        }
         Phase::Creating { .. } | Phase::Validating(_) => {
             plan.change(StoreChange::CancelWork);
             plan.record(taken);

@@ -6,7 +6,7 @@ use crate::effect::{StoreChange, Work};
 use crate::event::Event;
 use crate::ids::{BaseSha, GateName, HeadSha, ReviewerName, Round};
 use crate::policy::{CiRule, GateKind};
-use crate::run::Phase;
+use crate::run::{Phase, Run};
 use crate::signal::{GateReport, Timer, Verdict};
 
 /// Starts reviews and gates of a head (promise P2: whatever was known of another head counts no more).
@@ -15,7 +15,10 @@ pub(super) fn start_validation(plan: &mut Plan, head: &HeadSha, base: &BaseSha) 
     let gates: Vec<GateName> = policy
         .gates
         .iter()
-        .filter(|(_, kind)| !matches!(kind, GateKind::Ci { rule: CiRule::Observed, .. }))
+        .filter(|(name, kind)| {
+            let observed = matches!(kind, GateKind::Ci { rule: CiRule::Observed, .. });
+            !observed || plan.run.examined.contains(*name)
+        })
         .map(|(name, _)| name.clone())
         .collect();
     let reviewers: Vec<ReviewerName> = policy.reviewers.keys().cloned().collect();
@@ -32,15 +35,35 @@ pub(super) fn start_validation(plan: &mut Plan, head: &HeadSha, base: &BaseSha) 
     for reviewer in reviewers {
         read(plan, reviewer, round, head);
     }
+    look_at_others(plan, head);
+}
+
+/// Other apps may have reported on this head before the run listened, while its pull request was being opened. Where
+/// the policy only observes and nobody has reported yet, the gate does not exist, so it is looked for without a claim;
+/// see [`looked_at_others`].
+pub(super) fn look_at_others(plan: &mut Plan, head: &HeadSha) {
+    let Some(gate) = ci_gate(plan) else { return };
+    if !examines(&plan.run, &gate, head) {
+        plan.start(Work::Gate { gate, head: head.clone() });
+    }
+}
+
+/// Whether the gate is one of those examined on this head.
+fn examines(run: &Run, gate: &GateName, head: &HeadSha) -> bool {
+    run.validation().is_some_and(|validation| validation.head == *head && validation.gates.contains_key(gate))
 }
 
 /// Lets a gate be examined on a head.
 pub(super) fn examine(plan: &mut Plan, gate: GateName, head: &HeadSha) {
-    if let Some(timeout_ms) = ci_timeout_ms(plan, &gate) {
+    start_waiting(plan, &gate, head);
+    plan.start(Work::Gate { gate, head: head.clone() });
+}
+
+fn start_waiting(plan: &mut Plan, gate: &GateName, head: &HeadSha) {
+    if let Some(timeout_ms) = ci_timeout_ms(plan, gate) {
         let at = plan.now.plus_ms(timeout_ms);
         plan.change(StoreChange::StartTimer { timer: Timer::CiWait { head: head.clone() }, at });
     }
-    plan.start(Work::Gate { gate, head: head.clone() });
 }
 
 /// Lets a reviewer read a head.
@@ -63,13 +86,14 @@ pub(super) fn restart_gates(plan: &mut Plan, only: Option<&GateName>) {
         plan.record(Event::GateStarted { gate: gate.clone(), head: validation.head.clone() });
         examine(plan, gate, &validation.head);
     }
+    if only.is_none() {
+        look_at_others(plan, &validation.head);
+    }
 }
 
 pub(super) fn reported(plan: &mut Plan, gate: &GateName, head: &HeadSha, report: &GateReport) {
-    let counts = match &plan.run.phase {
-        Phase::Validating(validation) | Phase::AwaitingHuman(validation) => {
-            validation.head == *head && validation.gates.contains_key(gate)
-        }
+    let in_question = match &plan.run.phase {
+        Phase::Validating(validation) | Phase::AwaitingHuman(validation) => validation.head == *head,
         Phase::Queued { .. }
         | Phase::Creating { .. }
         | Phase::Opening { .. }
@@ -78,7 +102,10 @@ pub(super) fn reported(plan: &mut Plan, gate: &GateName, head: &HeadSha, report:
         | Phase::Merged { .. }
         | Phase::Closed { .. } => false,
     };
-    if !counts {
+    if in_question && !examines(&plan.run, gate, head) && ci_gate(plan).as_ref() == Some(gate) {
+        return looked_at_others(plan, gate, head, report);
+    }
+    if !in_question || !examines(&plan.run, gate, head) {
         plan.record(Event::VerdictVoided {
             of: format!("gate {gate}"),
             head: head.clone(),
@@ -98,12 +125,36 @@ pub(super) fn foreign_check_changed(plan: &mut Plan, head: &HeadSha) {
     if validation.head != *head {
         return;
     }
-    if validation.gates.contains_key(&gate) {
+    let settled = validation.gates.get(&gate).is_some_and(|progress| !progress.is_unsettled());
+    let examined = validation.gates.contains_key(&gate);
+    if examined && !plan.run.paused {
+        if settled {
+            // It may wait from here, and its time began before it settled.
+            start_waiting(plan, &gate, head);
+        }
         plan.start(Work::Gate { gate, head: head.clone() });
     } else {
+        // A paused run looks when it resumes, so what it knew until now must not count any more.
         plan.record(Event::GateStarted { gate: gate.clone(), head: head.clone() });
         examine(plan, gate, head);
         settle::settle(plan);
+    }
+}
+
+/// What an unasked look at the other apps came to. That nothing is wrong is not claimed: it may be that nothing has
+/// reported. Anything else brings the gate into being, and `ready` waits for it.
+fn looked_at_others(plan: &mut Plan, gate: &GateName, head: &HeadSha, report: &GateReport) {
+    match report.verdict {
+        Verdict::Green => {}
+        Verdict::Red | Verdict::Unknown | Verdict::Waiting => {
+            start_waiting(plan, gate, head);
+            plan.record(Event::GateRecorded {
+                gate: gate.clone(),
+                head: head.clone(),
+                report: report.clone(),
+            });
+            settle::settle(plan);
+        }
     }
 }
 
@@ -126,6 +177,7 @@ pub(super) fn waited_enough(plan: &mut Plan, head: &HeadSha) {
         summary: "Not every check that this gate waits for has reported on this commit within the time that the policy \
                   allows. See why they did not run, then press Re-run here."
             .to_owned(),
+        detail: String::new(),
         annotations: Vec::new(),
     };
     plan.record(Event::GateRecorded { gate, head: head.clone(), report });

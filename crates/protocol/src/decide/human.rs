@@ -179,7 +179,7 @@ fn press(plan: &mut Plan, by: &Actor, gate: &GateName, button: CheckButton) -> R
             (checks::REVIEW, _) => retry(plan, by, Some(RetryStage::Review)),
             (checks::READY, Phase::Halted { .. }) => retry(plan, by, None),
             (checks::READY, _) => retry(plan, by, Some(RetryStage::Gate)),
-            (_, Phase::Validating(_) | Phase::AwaitingHuman(_)) => {
+            (_, Phase::Validating(_) | Phase::AwaitingHuman(_)) if !plan.run.paused => {
                 withdraw_ready(plan);
                 gate::restart_gates(plan, Some(gate));
                 Ok(())
@@ -199,8 +199,11 @@ fn pause(plan: &mut Plan, by: &Actor) -> Result<(), Problem> {
 }
 
 fn resume(plan: &mut Plan, by: &Actor) -> Result<(), Problem> {
+    if plan.run.is_over() {
+        return Err(Problem::Over);
+    }
     if !plan.run.paused {
-        return Err(if plan.run.is_over() { Problem::Over } else { Problem::NotPaused });
+        return Err(Problem::NotPaused);
     }
     plan.record(Event::Resumed { by: by.clone() });
     intake::renew_deadline(plan);
@@ -213,6 +216,7 @@ fn resume(plan: &mut Plan, by: &Actor) -> Result<(), Problem> {
             for name in checks::unsettled_gates(&validation) {
                 gate::restart_gates(plan, Some(&name));
             }
+            gate::look_at_others(plan, &validation.head);
         }
         Phase::AwaitingHuman(_)
         | Phase::Halted { .. }
@@ -232,14 +236,17 @@ fn withdraw_ready(plan: &mut Plan) {
 }
 
 fn retry(plan: &mut Plan, by: &Actor, stage: Option<RetryStage>) -> Result<(), Problem> {
+    if plan.run.paused {
+        return Err(Problem::Paused);
+    }
     match plan.run.phase.clone() {
         Phase::Refused { .. } | Phase::Merged { .. } | Phase::Closed { .. } => Err(Problem::Over),
         Phase::Queued { .. } | Phase::Creating { .. } | Phase::Opening { .. } => Err(Problem::UnderWay),
         Phase::Validating(_) => match stage {
             None | Some(RetryStage::Create) => Err(Problem::UnderWay),
             Some(RetryStage::Review) => {
-                review::restart(plan, |progress| *progress != ReviewProgress::Pending);
-                Ok(())
+                let asked = review::restart(plan, |progress| *progress != ReviewProgress::Pending);
+                if asked { Ok(()) } else { Err(Problem::UnderWay) }
             }
             Some(RetryStage::Gate) => {
                 gate::restart_gates(plan, None);

@@ -1,7 +1,7 @@
 //! From the label to the first round: who may ask, and under which rules.
 
 use super::plan::{Decision, Plan};
-use super::{create, gate};
+use super::{create, gate, settle};
 use crate::apply;
 use crate::effect::{StoreChange, Work};
 use crate::event::Event;
@@ -47,10 +47,11 @@ pub(super) fn inspected(plan: &mut Plan, inspection: &Inspection) {
         Inspection::PolicyInvalid { problems } => {
             plan.record(Event::Halted { reason: Halt::PolicyInvalid, detail: problems.join("\n") });
         }
-        Inspection::Fit { permission, .. } if *permission < START => {
-            plan.record(Event::Refused { reason: Refusal::NotPermitted { found: *permission } });
-        }
+        Inspection::Fit { permission, .. } if *permission < START => not_permitted(plan, *permission),
         Inspection::Fit { policy, base, branch_head, pull_request, .. } => {
+            if let Some(problem) = policy.unfit() {
+                return settle::halt(plan, Halt::PolicyInvalid, problem);
+            }
             adopt(plan, policy, base, branch_head.as_ref(), pull_request.as_ref());
             let head = plan.run.head.clone().filter(|_| plan.run.pull_request.is_some());
             match (then, head) {
@@ -61,6 +62,15 @@ pub(super) fn inspected(plan: &mut Plan, inspection: &Inspection) {
             }
         }
     }
+}
+
+/// Who may not start a run begins none. A run that has begun is not unmade by it: it waits for someone who may.
+fn not_permitted(plan: &mut Plan, found: Permission) {
+    if plan.run.policy.is_none() {
+        return plan.record(Event::Refused { reason: Refusal::NotPermitted { found } });
+    }
+    let detail = "Who asked for the run to go on has lost the right to start runs since.";
+    settle::halt(plan, Halt::PermissionMissing, detail);
 }
 
 fn adopt(

@@ -5,7 +5,7 @@ use crate::effect::{Effect, StoreChange, Work};
 use crate::event::Event;
 use crate::ids::Timestamp;
 use crate::publish;
-use crate::run::Run;
+use crate::run::{RequestState, Run};
 
 /// What follows from a signal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,8 +59,20 @@ impl Plan {
 
     /// The decision, with everything that people must be shown because the run looks different now.
     pub(super) fn finish(mut self) -> Decision {
+        self.ask_again();
         let publications = publish::difference(self.before.as_ref(), &self.run);
         self.effects.extend(publications.into_iter().map(Effect::Publish));
         Decision { events: self.events, effects: self.effects, run: self.run }
+    }
+
+    /// Withdrawing work also withdraws the questions what people may do who asked for something just before. Their
+    /// wishes are not forgotten for that.
+    fn ask_again(&mut self) {
+        if self.effects.contains(&Effect::Store(StoreChange::CancelWork)) {
+            let pending = self.run.requests.iter().filter(|(_, asked)| asked.state == RequestState::Pending);
+            let questions =
+                pending.map(|(id, asked)| Work::ReadPermission { request: *id, of: asked.by.clone() });
+            self.effects.extend(questions.map(Effect::Work));
+        }
     }
 }

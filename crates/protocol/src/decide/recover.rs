@@ -34,7 +34,8 @@ pub(super) fn task_failed(plan: &mut Plan, work: &WorkKind, failure: Failure, de
             let report = GateReport {
                 verdict: Verdict::Unknown,
                 title: "This gate could not be examined".to_owned(),
-                summary: detail.to_owned(),
+                summary: String::new(),
+                detail: detail.to_owned(),
                 annotations: Vec::new(),
             };
             gate::reported(plan, name, head, &report);

@@ -137,9 +137,9 @@ fn seen_fixed(run: &Run, reviewer: &ReviewerName, verified: &[Verification]) -> 
     fixed
 }
 
-/// Asks reviewers again about the present head.
-pub(super) fn restart(plan: &mut Plan, which: impl Fn(&ReviewProgress) -> bool) {
-    let Some(validation) = plan.run.validation().cloned() else { return };
+/// Asks reviewers again about the present head. Whether there was one to ask.
+pub(super) fn restart(plan: &mut Plan, which: impl Fn(&ReviewProgress) -> bool) -> bool {
+    let Some(validation) = plan.run.validation().cloned() else { return false };
     let reviewers: Vec<ReviewerName> = validation
         .reviews
         .iter()
@@ -147,13 +147,14 @@ pub(super) fn restart(plan: &mut Plan, which: impl Fn(&ReviewProgress) -> bool) 
         .map(|(name, _)| name.clone())
         .collect();
     if reviewers.is_empty() {
-        return;
+        return false;
     }
     plan.record(Event::ReviewsRestarted { reviewers: reviewers.clone() });
     let round = plan.run.round;
     for reviewer in reviewers {
         super::gate::read(plan, reviewer, round, &validation.head);
     }
+    true
 }
 
 /// Withdraws all work of the run, in the transaction of the decision.

@@ -1,0 +1,126 @@
+//! This machine: git, data directory, database, sandbox.
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::path::Path;
+use std::time::Duration;
+
+use super::Line;
+use crate::config::{Config, Database, Sandbox};
+use crate::git::GitSettings;
+use crate::ports::{CommandSpec, Spawner};
+use crate::store::StoreError;
+use crate::store::sqlite::SqliteStore;
+
+/// The oldest git that `merge-tree --write-tree` and the messages we read are known of.
+const GIT_OLDEST: [u32; 2] = [2, 39];
+
+pub(super) async fn examine(config: &Config, spawner: &dyn Spawner) -> Vec<Line> {
+    vec![
+        git(&config.storage.data_dir, spawner).await,
+        data_dir(&config.storage.data_dir),
+        database(&config.storage.database),
+        sandbox(config.sandbox),
+    ]
+}
+
+async fn git(data_dir: &Path, spawner: &dyn Spawner) -> Line {
+    let settings = GitSettings::new(data_dir.to_owned());
+    let asked = spawner.run(CommandSpec {
+        program: settings.program,
+        arguments: vec!["--version".to_owned()],
+        directory: std::env::temp_dir(),
+        environment: BTreeMap::from([("PATH".to_owned(), settings.search_path.clone())]),
+        stdin: Vec::new(),
+        timeout: Duration::from_secs(10),
+        output_bytes_max: 1_000,
+    });
+    let mend = format!("install git 2.39 or newer in one of {}", settings.search_path);
+    match asked.await {
+        Err(error) => Line::fail(format!("git: {error}"), mend),
+        Ok(finished) => {
+            let said = String::from_utf8_lossy(&finished.stdout).trim().to_owned();
+            match version(&said) {
+                Some(version) if version >= GIT_OLDEST => Line::ok(format!("git: {said}")),
+                Some(_) => Line::fail(format!("git: {said} is too old"), mend),
+                None => Line::fail(format!("git: `git --version` answered `{said}`"), mend),
+            }
+        }
+    }
+}
+
+/// The first two numbers of `git version 2.47.1 (Apple Git-155)`.
+fn version(said: &str) -> Option<[u32; 2]> {
+    let mut numbers = said.strip_prefix("git version ")?.split('.').map(str::parse);
+    Some([numbers.next()?.ok()?, numbers.next()?.ok()?])
+}
+
+fn data_dir(path: &Path) -> Line {
+    let written = std::fs::create_dir_all(path)
+        .and_then(|()| tempfile::tempfile_in(path))
+        .and_then(|mut file| file.write_all(b"pairbot doctor"));
+    match written {
+        Ok(()) => Line::ok(format!("data directory: {} can be written", path.display())),
+        Err(error) => Line::fail(
+            format!("data directory: {} cannot be written: {error}", path.display()),
+            "set PAIRBOT_DATA_DIR to a folder that this user may write, on a disk with room",
+        ),
+    }
+}
+
+/// Opening is trying: a store that opens is sound, of a schema that is known, and nobody else's.
+fn database(database: &Database) -> Line {
+    let Database::Sqlite { path } = database;
+    if !path.exists() {
+        return Line::ok(format!("database: {} will be made at the first start", path.display()));
+    }
+    match SqliteStore::open(path) {
+        Ok(_) => Line::ok(format!("database: {} opens", path.display())),
+        Err(StoreError::InUse { pid, .. }) => Line::warn(
+            format!("database: {} is in use by process {pid}", path.display()),
+            "well if that is the running server; else stop it before `pairbot serve`",
+        ),
+        Err(error) => Line::fail(format!("database: {error}"), "see what it says, or restore a backup"),
+    }
+}
+
+fn sandbox(sandbox: Sandbox) -> Line {
+    match sandbox {
+        Sandbox::Auto => Line::warn(
+            "sandbox: this build has none, so agents and gates run no commands",
+            "set PAIRBOT_SANDBOX=none-i-accept to let them run with this server's rights",
+        ),
+        Sandbox::NoneAccepted => Line::warn(
+            "sandbox: none; agents and gates run commands with this server's rights, as you accepted",
+            "unset PAIRBOT_SANDBOX to let them run none",
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_of_git_is_read_from_what_it_says() {
+        assert_eq!(version("git version 2.47.1"), Some([2, 47]));
+        assert_eq!(version("git version 2.39.5 (Apple Git-154)"), Some([2, 39]));
+        assert_eq!(version("git version 3.0-rc1"), None);
+        assert_eq!(version("sh: git: not found"), None);
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_made_fails() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        assert_eq!(data_dir(&file.path().join("inside")).verdict, super::super::Verdict::Fail);
+    }
+
+    #[test]
+    fn a_database_in_use_is_told_with_who_uses_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pairbot.db");
+        let _held = SqliteStore::open(&path).unwrap();
+        let line = database(&Database::Sqlite { path }).to_string();
+        assert!(line.starts_with("warn") && line.contains(&std::process::id().to_string()), "{line}");
+    }
+}
