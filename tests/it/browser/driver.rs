@@ -1,8 +1,9 @@
-//! The little of WebDriver that the stories need: <https://www.w3.org/TR/webdriver2/>.
+//! The little of `WebDriver` that the stories need: <https://www.w3.org/TR/webdriver2/>.
 //!
-//! Nothing here waits by itself: every search for an element is WebDriver's own implicit wait, so that a story says
+//! Nothing here waits by itself: every search for an element is the driver's own implicit wait, so that a story says
 //! what shall appear, and the page may take its time.
 
+use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -45,6 +46,11 @@ fn found(names: &[&str]) -> Option<PathBuf> {
         .find_map(|name| places.iter().map(|place| place.join(name)).find(|candidate| candidate.is_file()))
 }
 
+/// Past the test harness, which would keep what a passed test says to itself.
+fn tell(words: &str) {
+    std::io::stderr().write_all(format!("{words}\n").as_bytes()).unwrap();
+}
+
 /// A window of a headless Chromium.
 pub(super) struct Browser {
     client: reqwest::Client,
@@ -58,7 +64,7 @@ pub(super) async fn in_browser(name: &str, story: impl AsyncFnOnce(&Browser)) {
     let (Some(browser), Some(driver)) = (found(&BROWSERS), found(&[DRIVER])) else {
         let missing = "no chromium and chromedriver on PATH: `apt-get install chromium chromium-driver`";
         assert!(std::env::var("CI").as_deref() != Ok("true"), "{missing}");
-        println!("skipped {name}: {missing}");
+        tell(&format!("skipped {name}: {missing}"));
         return;
     };
     let browser = Browser::open(&browser, &driver).await;
@@ -108,7 +114,7 @@ impl Browser {
         if let Ok(Value::String(picture)) = self.ask("GET", "/screenshot", None).await {
             let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.png"));
             std::fs::write(&path, STANDARD.decode(picture).unwrap()).unwrap();
-            println!("what the browser showed: {}", path.display());
+            tell(&format!("what the browser showed: {}", path.display()));
         }
     }
 
@@ -143,7 +149,7 @@ impl Browser {
         self.post("/execute/sync", json!({"script": script, "args": []})).await
     }
 
-    /// Does something to the first element of a CSS selector, or an XPath if it begins with `/`, once there is one.
+    /// Does something to the first element of a CSS selector, or of an `XPath` if it begins with `/`, once there is one.
     /// The page replaces its content as it refreshes: an element that is gone in between is looked for again.
     async fn with(&self, selector: &str, method: &str, action: &str, body: Option<Value>) -> Value {
         let using = if selector.starts_with('/') { "xpath" } else { "css selector" };
