@@ -90,8 +90,7 @@ impl Server {
         let scratch_dir = data_dir.join("scratch");
         std::fs::create_dir_all(&scratch_dir)
             .with_context(|| format!("{} cannot be made", scratch_dir.display()))?;
-        let git =
-            Git::new(machine.spawner.clone(), machine.entropy.clone(), git_settings(data_dir)).await?;
+        let git = Git::new(machine.spawner.clone(), machine.entropy.clone(), git_settings(data_dir)).await?;
         let agent = BuiltinAgent::new(
             Arc::new(gateway(config, &machine, &tuning)?),
             machine.clock.clone(),

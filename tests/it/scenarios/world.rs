@@ -18,6 +18,8 @@ use super::picture;
 const STUCK: Duration = Duration::from_mins(1);
 /// How long to wait for a notification that may not come.
 const GLANCE: Duration = Duration::from_millis(20);
+/// By how much time goes on first where nothing moves.
+const STEP_MS: u64 = 250;
 
 #[derive(Debug)]
 struct SameTime(ManualClock);
@@ -257,6 +259,7 @@ impl World {
     /// may. At most so much time, at the end of which something may still be under way.
     pub(super) async fn through(&self, most: Duration) {
         let until = self.clock.now().plus_ms(u64::try_from(most.as_millis()).unwrap());
+        let mut step_ms = STEP_MS;
         let all = async {
             while self.clock.now() < until {
                 let before = self.traces_left().await;
@@ -267,15 +270,17 @@ impl World {
                 let _looked_again = tokio::time::timeout(GLANCE, told).await;
                 let (tasks, pending) = before.0;
                 if before != self.traces_left().await {
+                    step_ms = STEP_MS;
                     continue;
                 }
                 let held = tasks.ready + tasks.running + pending;
                 if held == 0 && tasks.delayed == 0 {
                     break;
                 }
-                // Work under way may wait for git or for a command, to which an hour is a moment: small steps then.
-                let step = if held > 0 { 500 } else { 10_000 };
-                self.clock.advance_to(self.clock.now().plus_ms(step).min(until));
+                // Work under way may wait for git or for a command, to which an hour is a moment: small steps first, and
+                // never so large that a lease runs out between two heartbeats.
+                step_ms = (step_ms * 2).min(if held > 0 { 5_000 } else { 10_000 });
+                self.clock.advance_to(self.clock.now().plus_ms(step_ms).min(until));
             }
         };
         let stuck = tokio::time::timeout(STUCK, all).await.is_err();
