@@ -16,8 +16,8 @@ use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
-/// How long something may take to appear, and a page to load.
-const PATIENCE_MS: u64 = 30_000;
+/// How long something may take to appear, and a page to load, on a machine that also runs every other test.
+const PATIENCE_MS: u64 = 60_000;
 /// The key under which an element's id comes, fixed by the standard.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 /// Names of the browser on the systems that we know.
