@@ -1,7 +1,6 @@
 //! Verbs for stories in which people act while something else is under way.
 
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
 
 use pairbot::demo::REPOSITORY;
 use pairbot_github_sim::{DeliverySeen, Fault, Mishap, Pause};
@@ -84,8 +83,8 @@ impl World {
             if alike == 3 {
                 return;
             }
-            // Not time of the story: the tasks that stand still tell nobody so.
-            tokio::time::sleep(Duration::from_millis(5)).await;
+            // The tasks that stand still tell nobody so.
+            self.something_is_stored().await;
         }
         panic!("not only {held} tasks stand still:\n{}", self.trace().await);
     }
@@ -120,7 +119,7 @@ impl World {
             if models.ledger().iter().any(answered) {
                 return;
             }
-            tokio::time::sleep(Duration::from_millis(5)).await;
+            self.something_is_stored().await;
         }
         panic!("the creator does not come so far:\n{}", self.trace().await);
     }

@@ -128,6 +128,16 @@ impl World {
         );
     }
 
+    /// Returns when something is stored, or soon: not everything that happens is told.
+    pub(super) async fn something_is_stored(&self) {
+        let store = self.store();
+        let (inbox, outbox) = (store.inbox_changed(), store.outbox_changed());
+        let told = async {
+            tokio::select! { () = inbox.notified() => {}, () = outbox.notified() => {} }
+        };
+        let _looked_again = tokio::time::timeout(GLANCE, told).await;
+    }
+
     /// Tasks that wait behind one that waits for a moment are at rest, too.
     fn behind_delayed(counts: &pairbot::store::Counts) -> u64 {
         if counts.tasks.delayed > 0 && counts.tasks.ready + counts.tasks.running == 0 {
