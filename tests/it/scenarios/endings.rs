@@ -45,8 +45,7 @@ async fn a_label_removed_while_a_finished_change_waits_keeps_it_off_the_branch()
     posting.resume();
     world.quiet().await;
     // A server that is stopped in order lets its workers end, those too whose work was withdrawn.
-    world.stage.stop_server().await;
-    world.stage.start_server().await.unwrap();
+    world.restart().await;
     assert_eq!(world.commits(issue).len(), 1);
     let seen = "\
 issue open [] :eyes:

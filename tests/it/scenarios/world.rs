@@ -310,6 +310,16 @@ impl World {
     /// The power is cut and comes back: nothing is finished, nothing is told, and the server starts on what is stored.
     pub(super) async fn power_cut(&mut self) {
         self.stage.kill_server().await;
+        self.server_starts().await;
+    }
+
+    /// The server is stopped in order and started again.
+    pub(super) async fn restart(&mut self) {
+        self.stage.stop_server().await;
+        self.server_starts().await;
+    }
+
+    async fn server_starts(&mut self) {
         let restarted = async {
             // A program that another story starts at this moment holds every file of this process until it runs.
             while let Err(error) = self.stage.start_server().await {
