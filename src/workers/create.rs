@@ -9,7 +9,7 @@ use pairbot_protocol::effect::Publication;
 use pairbot_protocol::finding::FindingState;
 use pairbot_protocol::ids::{HeadSha, MalformedId, Round};
 use pairbot_protocol::run::{GateProgress, Phase, Run};
-use pairbot_protocol::signal::{CreateOutcome, Failure, Signal, Spend, Verdict};
+use pairbot_protocol::signal::{CreateOutcome, Failure, Signal, Verdict};
 
 use super::agent_task::{self, Ended};
 use super::tools::Home;
@@ -91,7 +91,7 @@ pub(super) async fn create(
             Ended::Setback(setback) => return Err(setback),
         },
     };
-    let mut product = Product::signal(run, created(round, attempt, outcome, spend));
+    let mut product = Product::signal(run, Signal::Created { round, attempt, outcome, spend });
     product.leftover = Some(opened.worktree);
     Ok(product)
 }
@@ -99,10 +99,6 @@ pub(super) async fn create(
 /// The name of a creator's worktree within its round: an attempt that failed leaves nothing to the next.
 pub(super) fn role(attempt: u32) -> String {
     format!("create-{attempt}")
-}
-
-fn created(round: Round, attempt: u32, outcome: CreateOutcome, spend: Spend) -> Signal {
-    Signal::Created { round, attempt, outcome, spend }
 }
 
 fn policy(run: &Run) -> Result<&pairbot_protocol::policy::Policy, Setback> {

@@ -17,11 +17,11 @@ pub(super) async fn publish(
     else {
         return Err(Setback::Cancelled);
     };
-    let home = tools.home(run).await?;
     let body = text::answer(answer, &asked.by.login);
     // People speak where the work is: on the pull request once there is one.
     let conversation: IssueNumber = Tools::conversation(run).unwrap_or(run.id.issue);
     let marker = marker(run, &format!("answer:{}", request.0))?;
-    home.client.comment_once(task.lease(), conversation, &marker, &body, None, task.look_first()).await?;
+    let client = tools.repository(run);
+    client.comment_once(task.lease(), conversation, &marker, &body, None, task.look_first()).await?;
     Ok(Product::nothing())
 }
