@@ -2,6 +2,7 @@
 
 mod bad_webhooks;
 mod command_line;
+mod dlq;
 mod doctor;
 mod server;
 mod serving;
