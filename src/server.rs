@@ -19,7 +19,7 @@ use tracing::{info, warn};
 use crate::agents::BuiltinAgent;
 use crate::bus::EmbeddedBus;
 use crate::config::{Config, Database, ProviderConfig, Sandbox};
-use crate::engine::Engine;
+use crate::engine::{Engine, retention};
 use crate::gateway::{
     self, Gateway, GatewaySettings, ModelChoice, PriceTable, ProviderKind, ProviderSettings,
 };
@@ -117,6 +117,9 @@ impl Server {
         let health = EngineHealth::new();
         start_ingress(&mut parts, listener, config, &machine, &store, &own, &health, &stop);
         start_engine(&mut parts, &machine, &store, health, &stop);
+        if let Some(days) = config.storage.retention_days {
+            parts.spawn(retention::keep(store.clone(), machine.clock.clone(), days, stop.clone()));
+        }
         start_workers(&mut parts, &machine, tools, tuning.pool, &stop);
         parts.spawn(learn_account(github, own, machine.clock.clone(), stop.clone()));
         info!(%address, "listening");

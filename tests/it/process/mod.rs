@@ -6,3 +6,4 @@ mod dlq;
 mod doctor;
 mod server;
 mod serving;
+mod storage;
