@@ -61,6 +61,7 @@ impl Bus for EmbeddedBus {
             match self.store.next_task_at().await? {
                 Some(due) => {
                     tokio::select! {
+                        biased;
                         () = heard => {}
                         () = self.clock.sleep_until(due) => {}
                     }

@@ -60,6 +60,7 @@ impl Engine {
                 continue;
             }
             tokio::select! {
+                biased;
                 () = stop.cancelled() => {}
                 () = &mut notified => {}
                 () = self.clock.sleep_until(wake_at) => {}
