@@ -95,7 +95,16 @@ impl Engine {
     async fn settle_in_order(&self, strand: Strand) -> Result<(), StoreError> {
         for row in strand {
             let span = info_span!("decide", inbox = %row.id, delivery = %row.guid);
-            self.settle(row).instrument(span).await?;
+            let id = row.id;
+            match self.settle(row).instrument(span).await {
+                // Of this one run, for ever: it must not keep all others waiting. The signal is kept, and an operator
+                // can replay it once its cause is mended.
+                Err(error @ (StoreError::Unreadable { .. } | StoreError::Contradiction { .. })) => {
+                    error!(inbox = %id, %error, "set aside a signal that cannot be decided");
+                    self.set_aside(id, &error.to_string()).await?;
+                }
+                other => other?,
+            }
         }
         Ok(())
     }
@@ -170,6 +179,13 @@ impl Engine {
                 Ok(())
             }
             Err(error) => Err(error),
+        }
+    }
+
+    async fn set_aside(&self, inbox: InboxId, why: &str) -> Result<(), StoreError> {
+        match self.store.inbox_set_aside(inbox, why).await {
+            Err(StoreError::AlreadySettled { .. }) => Ok(()),
+            other => other,
         }
     }
 

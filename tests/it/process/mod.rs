@@ -3,6 +3,7 @@
 mod bad_webhooks;
 mod burst;
 mod command_line;
+mod dlq;
 mod doctor;
 mod server;
 mod serving;
