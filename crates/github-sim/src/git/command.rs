@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
 
 /// The object id that stands for "no such ref".
 pub(crate) const ZERO_SHA: &str = "0000000000000000000000000000000000000000";
@@ -42,12 +43,23 @@ pub(crate) fn environment() -> BTreeMap<String, String> {
     environment
 }
 
+/// git by its whole path. Where it is known, the system starts a program without copying this process first, which is
+/// most of what starting costs.
+pub(crate) fn program() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let places = std::env::split_paths(&path).map(|folder| folder.join("git"));
+        places.into_iter().find(|place| place.is_file()).unwrap_or_else(|| PathBuf::from("git"))
+    })
+}
+
 #[expect(
     clippy::disallowed_methods,
     reason = "the simulated GitHub stores real repositories and runs git itself"
 )]
 fn git_command() -> Command {
-    let mut command = Command::new("git");
+    let mut command = Command::new(program());
     command.env_clear().envs(environment());
     command
 }

@@ -177,7 +177,7 @@ impl Head {
 
 #[expect(clippy::disallowed_methods, reason = "the simulated GitHub serves git with git's own CGI program")]
 fn http_backend() -> Command {
-    let mut command = Command::new("git");
+    let mut command = Command::new(super::command::program());
     command.arg("http-backend").env_clear().envs(environment()).kill_on_drop(true);
     command
 }
