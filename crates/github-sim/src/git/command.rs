@@ -43,17 +43,6 @@ pub(crate) fn environment() -> BTreeMap<String, String> {
     environment
 }
 
-/// git by its whole path. Where it is known, the system starts a program without copying this process first, which is
-/// most of what starting costs.
-pub(crate) fn program() -> &'static Path {
-    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| {
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        let places = std::env::split_paths(&path).map(|folder| folder.join("git"));
-        places.into_iter().find(|place| place.is_file()).unwrap_or_else(|| PathBuf::from("git"))
-    })
-}
-
 #[expect(
     clippy::disallowed_methods,
     reason = "the simulated GitHub stores real repositories and runs git itself"
@@ -62,6 +51,19 @@ fn git_command() -> Command {
     let mut command = Command::new(program());
     command.env_clear().envs(environment());
     command
+}
+
+/// Where `git` is. Started by its full path a program costs no `fork`, which takes longer the larger this process is.
+pub(super) fn program() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| {
+        let path = environment().remove("PATH").unwrap_or_default();
+        let files = std::env::split_paths(&path).map(|folder| folder.join("git"));
+        files
+            .filter(|file| file.is_absolute())
+            .find(|file| file.is_file())
+            .unwrap_or_else(|| PathBuf::from("git"))
+    })
 }
 
 impl Git {
