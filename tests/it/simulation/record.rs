@@ -40,7 +40,8 @@ pub(super) async fn tasks(world: &World) -> String {
                 | TaskState::Ready
                 | TaskState::Delayed
                 | TaskState::Running
-                | TaskState::Dead => true,
+                | TaskState::Dead
+                | TaskState::Dropped => true,
             };
             if troubled {
                 writeln!(text, "task {} of {} {:?} {}", task.task, task.run, task.state, task.payload)

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use pairbot::store::{
-    Accepted, Budget, Claimed, Commit, Committed, Counts, Delivery, Done, InboxId, InboxRow, Lease,
-    LedgerEntry, ReservationId, Result, RunFilter, RunSummary, SpendLine, Store, StoreError, StoredRun,
-    TaskKinds, TaskRecord,
+    Accepted, AttemptEnd, Audited, Budget, Claimed, Commit, Committed, Counts, Cutoff, DeadLetter, Delivery,
+    Done, InboxId, InboxRow, Lease, LedgerEntry, Origin, Pruned, Replayed, ReservationId, Result, RunFilter,
+    RunSummary, SpendLine, Store, StoreError, StoredRun, TaskKinds, TaskRecord, Tombstone, UnreadableSignal,
 };
 use pairbot_protocol::ids::{Money, RunId, TaskId, Timestamp, Usage};
 use pairbot_protocol::signal::{Envelope, Spend, Target};
@@ -56,6 +56,10 @@ impl<S: Store> Store for TroubledStore<S> {
         self.around("inbox_settle", self.store.inbox_settle(id, note, now)).await
     }
 
+    async fn inbox_set_aside(&self, id: InboxId, why: &str) -> Result<()> {
+        self.around("inbox_set_aside", self.store.inbox_set_aside(id, why)).await
+    }
+
     async fn run(&self, id: RunId) -> Result<Option<StoredRun>> {
         self.around("run", self.store.run(id)).await
     }
@@ -70,6 +74,14 @@ impl<S: Store> Store for TroubledStore<S> {
 
     async fn ledger(&self, run: RunId) -> Result<Vec<LedgerEntry>> {
         self.around("ledger", self.store.ledger(run)).await
+    }
+
+    async fn audit(&self, run: Option<RunId>) -> Result<Audited> {
+        self.around("audit", self.store.audit(run)).await
+    }
+
+    async fn origins(&self, run: RunId) -> Result<Vec<Origin>> {
+        self.around("origins", self.store.origins(run)).await
     }
 
     async fn run_list(&self, filter: RunFilter) -> Result<Vec<RunSummary>> {
@@ -100,9 +112,9 @@ impl<S: Store> Store for TroubledStore<S> {
         lease: &Lease,
         not_before: Timestamp,
         error: &str,
-        counts: bool,
+        end: AttemptEnd,
     ) -> Result<()> {
-        self.around("retry_later", self.store.retry_later(lease, not_before, error, counts)).await
+        self.around("retry_later", self.store.retry_later(lease, not_before, error, end)).await
     }
 
     async fn bury(&self, lease: &Lease, reason: &str, signals: Vec<Envelope>, now: Timestamp) -> Result<()> {
@@ -111,6 +123,22 @@ impl<S: Store> Store for TroubledStore<S> {
 
     async fn dead_letters(&self, limit: usize) -> Result<Vec<TaskRecord>> {
         self.around("dead_letters", self.store.dead_letters(limit)).await
+    }
+
+    async fn unreadable_signals(&self, limit: usize) -> Result<Vec<UnreadableSignal>> {
+        self.around("unreadable_signals", self.store.unreadable_signals(limit)).await
+    }
+
+    async fn unreadable_signal(&self, id: InboxId) -> Result<Option<UnreadableSignal>> {
+        self.around("unreadable_signal", self.store.unreadable_signal(id)).await
+    }
+
+    async fn replay(&self, letter: DeadLetter, by: &str, now: Timestamp) -> Result<Replayed> {
+        self.around("replay", self.store.replay(letter, by, now)).await
+    }
+
+    async fn drop_letter(&self, letter: DeadLetter, by: &str, reason: &str, now: Timestamp) -> Result<()> {
+        self.around("drop_letter", self.store.drop_letter(letter, by, reason, now)).await
     }
 
     async fn task(&self, id: TaskId) -> Result<Option<TaskRecord>> {
@@ -179,6 +207,18 @@ impl<S: Store> Store for TroubledStore<S> {
 
     async fn turns(&self, run: RunId, key: &str) -> Result<Vec<String>> {
         self.around("turns", self.store.turns(run, key)).await
+    }
+
+    async fn prunable(&self, cutoff: Cutoff) -> Result<Pruned> {
+        self.around("prunable", self.store.prunable(cutoff)).await
+    }
+
+    async fn prune(&self, cutoff: Cutoff, now: Timestamp) -> Result<Pruned> {
+        self.around("prune", self.store.prune(cutoff, now)).await
+    }
+
+    async fn tombstones(&self) -> Result<Vec<Tombstone>> {
+        self.around("tombstones", self.store.tombstones()).await
     }
 
     async fn ping(&self) -> Result<()> {
