@@ -14,6 +14,7 @@ pub mod prose;
 mod pull_request;
 mod review;
 mod status;
+mod unpublished;
 pub mod untrusted;
 
 #[cfg(test)]

@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 use crate::ids::{CommentId, FindingId, GateName, HeadSha, Money, ReviewId, ReviewerName, Round, Timestamp};
 use crate::signal::{Actor, RequestId, Timer};
 
+/// The lane that all publications of a run share. No lane of work has its name.
+pub const PUBLICATIONS_LANE: &str = "publications";
+
 /// An intention.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "effect", rename_all = "kebab-case")]
@@ -190,6 +193,11 @@ impl Work {
             Self::Review { reviewer, .. } => format!("review:{reviewer}"),
             Self::Gate { gate, .. } => format!("gate:{gate}"),
         }
+    }
+
+    /// The request that a lane of [`Work::ReadPermission`] is about.
+    pub fn request_of_lane(lane: &str) -> Option<RequestId> {
+        lane.strip_prefix("permission:")?.parse().ok().map(RequestId)
     }
 }
 
