@@ -65,6 +65,7 @@ impl Bus for EmbeddedBus {
             let look_again = self.clock.now().plus_ms(UNHEARD_MS_MAX);
             let due = self.store.next_task_at().await?.map_or(look_again, |due| due.min(look_again));
             tokio::select! {
+                biased;
                 () = heard => {}
                 () = self.clock.sleep_until(due) => {}
             }

@@ -207,6 +207,24 @@ impl RepositoryClient {
         }
     }
 
+    /// The same, where an earlier attempt may have got through: the pull request that it opened for exactly this head may
+    /// be closed or merged by now, and then the next one would be a second (promise P1).
+    pub async fn open_pull_request_once(
+        &self,
+        lease: &impl Licence,
+        new: NewPullRequest<'_>,
+        head: &HeadSha,
+        look_first: bool,
+    ) -> Result<Opened, GitHubError> {
+        if look_first
+            && let Some(pull_request) = self.find_pull_request(new.branch).await?
+            && pull_request.head == *head
+        {
+            return Ok(Opened { pull_request, created: false });
+        }
+        self.open_pull_request(lease, new).await
+    }
+
     async fn create_pull_request(
         &self,
         lease: &impl Licence,

@@ -219,8 +219,9 @@ async fn reviews_are_out(tools: &Tools, task: &Assignment<'_>) -> Result<(), Set
             return Ok(());
         }
         tokio::select! {
-            () = notified => {}
+            biased;
             () = &mut patience => return Ok(()),
+            () = notified => {}
         }
     }
 }

@@ -83,12 +83,14 @@ impl Workers {
             while running.try_join_next().is_some() {}
             let Some(free) = NonZeroUsize::new(slots.saturating_sub(running.len())) else {
                 tokio::select! {
+                    biased;
                     () = stop.cancelled() => break,
                     _ = running.join_next() => {}
                 }
                 continue;
             };
             let claimed = tokio::select! {
+                biased;
                 () = stop.cancelled() => break,
                 claimed = self.bus.next(kinds, free) => claimed,
                 Some(_) = running.join_next() => continue,
@@ -108,6 +110,7 @@ impl Workers {
         }
         let ended = async { while running.join_next().await.is_some() {} };
         tokio::select! {
+            biased;
             () = ended => {}
             () = self.tools.clock.sleep(drain) => {
                 warn!("tasks were still running when the time to drain was over; they are taken up again later");
@@ -122,6 +125,7 @@ impl Workers {
         let span = spans::task(&lease.run(), lease.task(), &kind, attempt);
         let result = async {
             let outcome = tokio::select! {
+                biased;
                 outcome = self.perform(&claimed) => outcome,
                 () = self.keep_lease(&claimed) => Err(Setback::Cancelled),
             };

@@ -24,7 +24,9 @@ pub(super) async fn publish(
     match publication {
         Publication::Status => status::publish(tools, task).await,
         Publication::Check { gate, head } => check::publish(tools, task, gate, head).await,
-        Publication::Review { reviewer, head } => review::publish(tools, task, reviewer, head).await,
+        Publication::Review { reviewer, head, reading } => {
+            review::publish(tools, task, reviewer, head, *reading).await
+        }
         Publication::Thread { finding } => thread::publish(tools, task, finding).await,
         Publication::DraftState => draft::publish(tools, task).await,
         Publication::Reaction { to, with } => reaction::publish(tools, task, *to, *with).await,

@@ -96,7 +96,7 @@ impl World {
             loop {
                 let (signals, tasks) = (inbox.notified(), outbox.notified());
                 self.stage.github.settled().await;
-                let told = self.stage.github.deliveries().len();
+                let told = self.stage.github.delivery_count();
                 let counts = store.counts().await.unwrap();
                 let busy = counts.pending + counts.tasks.ready + counts.tasks.running + counts.tasks.waiting
                     - Self::behind_delayed(&counts);
@@ -106,7 +106,7 @@ impl World {
                 if busy == 0 && !due {
                     self.stage.github.settled().await;
                     let after = store.counts().await.unwrap();
-                    if after == counts && self.stage.github.deliveries().len() == told {
+                    if after == counts && self.stage.github.delivery_count() == told {
                         return;
                     }
                     continue;
@@ -304,7 +304,7 @@ impl World {
         let counts = self.store().counts().await.unwrap();
         let github = &self.stage.github;
         let calls = self.stage.models.as_ref().map_or(0, |models| models.ledger().len());
-        ((counts.tasks, counts.pending), github.requests().len(), github.deliveries().len(), calls)
+        ((counts.tasks, counts.pending), github.requests().len(), github.delivery_count(), calls)
     }
 
     /// The power is cut and comes back: nothing is finished, nothing is told, and the server starts on what is stored.
