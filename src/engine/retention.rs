@@ -38,3 +38,38 @@ pub async fn keep(store: Arc<dyn Store>, clock: Arc<dyn Clock>, days: u32, stop:
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use pairbot_protocol::ids::Timestamp;
+
+    use super::*;
+    use crate::adapters::ManualClock;
+    use crate::store::sqlite::SqliteStore;
+    use crate::store::{Content, Delivery};
+
+    const DAY_MS: u64 = 24 * 60 * 60 * 1000;
+
+    #[tokio::test]
+    async fn what_ended_long_ago_is_forgotten_from_the_start_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&folder.path().join("pairbot.db")).unwrap());
+        for day in [0, 1, 95] {
+            let content = Content::Ignored { installation: None, reason: "a star".to_owned() };
+            let received_at = Timestamp::from_unix_ms(day * DAY_MS);
+            let (guid, event) = (format!("g-{day}"), "star.created".to_owned());
+            store.accept(Delivery { guid, meaning: None, event, received_at, content }).await.unwrap();
+        }
+        let clock = Arc::new(ManualClock::at(Timestamp::from_unix_ms(100 * DAY_MS)));
+        let stop = CancellationToken::new();
+        let keeping = tokio::spawn(keep(store.clone(), clock, 90, stop.clone()));
+        let forgotten = async {
+            while store.counts().await.unwrap().deliveries > 1 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), forgotten).await.unwrap();
+        stop.cancel();
+        keeping.await.unwrap();
+    }
+}

@@ -226,3 +226,23 @@ async fn pruning_from_the_command_line_forgets_what_is_over_and_says_what_is_kep
     let wrong = ended(pairbot(&["serve"], &changed(&stage, "PAIRBOT_RETENTION_DAYS", "3"))).await;
     assert!(wrong.code == Some(1) && wrong.stderr.contains("PAIRBOT_RETENTION_DAYS"), "{wrong:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_can_only_be_read_is_refused_with_what_to_do() {
+    let stage = stage().await;
+    let path = filled(&stage).await;
+    let mut command = pairbot(&["serve"], &settings(&stage));
+    std::fs::remove_file(beside(&path, ".lock")).unwrap();
+    let mode = |path: &Path, mode| {
+        std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
+    };
+    mode(&path, 0o444);
+    if rustix::process::geteuid().is_root() {
+        // Permissions do not hold root back: the server runs as nobody.
+        mode(&stage.config.storage.data_dir, 0o777);
+        command.uid(65_534).gid(65_534);
+    }
+    let refused = ended(command).await;
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    assert!(refused.stderr.contains("can only be read; let this user write it"), "{refused:?}");
+}
