@@ -30,6 +30,7 @@ use crate::http::webhook::own::OwnApp;
 use crate::http::webhook::signature::WebhookSecret;
 use crate::http::{self, HttpState};
 use crate::ports::{Clock, Entropy, Spawner};
+use crate::reconciler::{self, Pulse, Reconciler, Rhythm};
 use crate::store::Store;
 use crate::store::sqlite::SqliteStore;
 use crate::workers::{self, AgentSettings, PoolSettings, Tools, Workers};
@@ -64,6 +65,8 @@ pub struct Tuning {
     pub gateway: GatewaySettings,
     /// Whether the models are scripted, which everything shown must say.
     pub scripted: bool,
+    /// When the reconciler looks for what was missed.
+    pub reconciling: Rhythm,
 }
 
 /// A server that runs.
@@ -73,6 +76,8 @@ pub struct Server {
     pub address: SocketAddr,
     /// Its durable state.
     pub store: Arc<dyn Store>,
+    /// The pulse of its reconciler.
+    pub reconciler: Pulse,
     stop: CancellationToken,
     parts: JoinSet<()>,
 }
@@ -115,12 +120,22 @@ impl Server {
         let stop = CancellationToken::new();
         let mut parts = JoinSet::new();
         let health = EngineHealth::new();
-        start_ingress(&mut parts, listener, config, &machine, &store, &own, &health, &stop);
+        let pulse = Pulse::default();
+        start_ingress(&mut parts, listener, config, &machine, &store, &own, &health, &pulse, &stop);
         start_engine(&mut parts, &machine, &store, health, &stop);
         start_workers(&mut parts, &machine, tools, tuning.pool, &stop);
+        let reconciler = reconciler::Parts {
+            store: store.clone(),
+            github: github.clone(),
+            own: own.clone(),
+            app_id: config.app.id,
+            clock: machine.clock.clone(),
+            entropy: machine.entropy.clone(),
+        };
+        parts.spawn(Reconciler::new(reconciler, pulse.clone()).run(tuning.reconciling, stop.clone()));
         parts.spawn(learn_account(github, own, machine.clock.clone(), stop.clone()));
         info!(%address, "listening");
-        Ok(Self { address, store, stop, parts })
+        Ok(Self { address, store, reconciler: pulse, stop, parts })
     }
 
     /// Stops: nothing new is taken, what runs may end, everything else waits in the store.
@@ -257,6 +272,7 @@ fn start_ingress(
     store: &Arc<dyn Store>,
     own: &OwnAccount,
     health: &EngineHealth,
+    pulse: &Pulse,
     stop: &CancellationToken,
 ) {
     let state = HttpState {
@@ -265,6 +281,7 @@ fn start_ingress(
         own: Arc::new(OwnApp::new(config.app.id, own.clone())),
         clock: machine.clock.clone(),
         engine: Some(health.clone()),
+        reconciler: Some(pulse.clone()),
     };
     let router = http::router(Arc::new(state));
     let (stop, clock) = (stop.clone(), machine.clock.clone());

@@ -109,6 +109,7 @@ tags!(Signal, signals_keep_their_form, {
     Signal::Remarked { .. } => "remarked",
     Signal::HeadMoved { .. } => "head-moved",
     Signal::PullRequestClosed { .. } => "pull-request-closed",
+    Signal::AccessLost { .. } => "access-lost",
     Signal::ForeignCheckChanged { .. } => "foreign-check-changed",
     Signal::CheckPressed { .. } => "check-pressed",
     Signal::Inspected(_) => "inspected",
@@ -129,6 +130,9 @@ tags!(Signal, signals_keep_their_form, {
     r#"{"signal":"remarked","by":BY,"source":{"in":"line-comment","id":5},"text":"t"}"#,
     r#"{"signal":"remarked","by":BY,"source":{"in":"review","id":5,"changes_requested":true},"text":"t"}"#,
     r#"{"signal":"head-moved","by":BY,"head":"HEAD","base":"BASE"}"#,
+    r#"{"signal":"access-lost","by":BY,"loss":"installation-deleted"}"#,
+    r#"{"signal":"access-lost","by":BY,"loss":"installation-suspended"}"#,
+    r#"{"signal":"access-lost","by":BY,"loss":"repository-removed"}"#,
     r#"{"signal":"pull-request-closed","by":BY,"merged":true,"head":"HEAD"}"#,
     r#"{"signal":"foreign-check-changed","head":"HEAD"}"#,
     r#"{"signal":"check-pressed","by":BY,"gate":"size","head":"HEAD","button":"rerun"}"#,
@@ -353,6 +357,7 @@ tags!(Event, events_keep_their_form, {
     r#"{"event":"closed","closing":"issue-closed","by":BY}"#,
     r#"{"event":"closed","closing":"pull-request-closed","by":BY}"#,
     r#"{"event":"closed","closing":"stopped","by":BY}"#,
+    r#"{"event":"closed","closing":{"access-lost":{"loss":"repository-removed"}},"by":BY}"#,
     r#"{"event":"publication-failed","detail":"d"}"#,
 ]);
 
