@@ -3,5 +3,6 @@
 mod bad_webhooks;
 mod command_line;
 mod doctor;
+mod kills;
 mod server;
 mod serving;
