@@ -79,54 +79,45 @@ pub struct Server {
 
 impl Server {
     /// Opens the store, binds the port and starts every part. Nothing is asked of GitHub before it listens: webhooks
-    /// are taken in even while GitHub's API is down.
+    /// are taken in even while GitHub's API is down. GitHub does not repeat a delivery that found nobody, so whatever
+    /// ingress does not need is made ready only after it listens.
     pub async fn start(config: &Config, machine: Machine, tuning: Tuning) -> anyhow::Result<Self> {
         let data_dir = absolute(&config.storage.data_dir)?;
         std::fs::create_dir_all(&data_dir)
             .with_context(|| format!("PAIRBOT_DATA_DIR {} cannot be made", data_dir.display()))?;
         let store = open_store(config)?;
-        let github = github(config, &machine)?;
         let own = OwnAccount::default();
-        let scratch_dir = data_dir.join("scratch");
-        std::fs::create_dir_all(&scratch_dir)
-            .with_context(|| format!("{} cannot be made", scratch_dir.display()))?;
-        let git = Git::new(machine.spawner.clone(), machine.entropy.clone(), git_settings(data_dir)).await?;
-        let agent = BuiltinAgent::new(
-            Arc::new(gateway(config, &machine, &tuning)?),
-            machine.clock.clone(),
-            machine.spawner.clone(),
-        );
-        let tools = Tools {
-            store: store.clone(),
-            github: github.clone(),
-            own: own.clone(),
-            git,
-            agent: Arc::new(agent),
-            clock: machine.clock.clone(),
-            entropy: machine.entropy.clone(),
-            spawner: machine.spawner.clone(),
-            agents: agent_settings(config, &tuning),
-            scratch_dir,
-        };
         let listener = TcpListener::bind((config.listen.host.as_str(), config.listen.port))
             .await
             .with_context(|| format!("cannot listen on {}; set HOST and PORT", config.listen))?;
         let address = listener.local_addr()?;
-        let stop = CancellationToken::new();
-        let mut parts = JoinSet::new();
-        let health = EngineHealth::new();
+        let (stop, mut parts, health) = (CancellationToken::new(), JoinSet::new(), EngineHealth::new());
         start_ingress(&mut parts, listener, config, &machine, &store, &own, &health, &stop);
-        start_engine(&mut parts, &machine, &store, health, &stop);
-        start_workers(&mut parts, &machine, tools, tuning.pool, &stop);
-        parts.spawn(learn_account(github, own, machine.clock.clone(), stop.clone()));
         info!(%address, "listening");
+        start_engine(&mut parts, &machine, &store, health, &stop);
+        let github = github(config, &machine)?;
+        let tools = tools(config, &machine, &tuning, data_dir, &store, &github, &own, &stop).await?;
+        start_workers(&mut parts, &machine, tools, tuning.pool, config.drain);
+        parts.spawn(learn_account(github, own, machine.clock.clone(), stop.clone()));
         Ok(Self { address, store, stop, parts })
     }
 
     /// Stops: nothing new is taken, what runs may end, everything else waits in the store.
-    pub async fn stop(mut self) {
+    pub async fn stop(self) {
+        self.stop_or_end(std::future::pending()).await;
+    }
+
+    /// Stops, or ends every part where it stands once `hurry` returns. Says whether it stopped in order.
+    pub async fn stop_or_end(mut self, hurry: impl Future<Output = ()>) -> bool {
         self.stop.cancel();
-        while self.parts.join_next().await.is_some() {}
+        let ended = async { while self.parts.join_next().await.is_some() {} };
+        tokio::select! {
+            () = ended => true,
+            () = hurry => {
+                self.parts.shutdown().await;
+                false
+            }
+        }
     }
 }
 
@@ -144,9 +135,6 @@ impl Server {
     }
 }
 
-/// How long connections and tasks may take to end when the server stops.
-const DRAIN: Duration = Duration::from_secs(20);
-
 fn absolute(path: &Path) -> anyhow::Result<PathBuf> {
     std::path::absolute(path).with_context(|| format!("PAIRBOT_DATA_DIR {} is not a path", path.display()))
 }
@@ -161,6 +149,37 @@ fn open_store(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
             Ok(Arc::new(SqliteStore::open(path)?))
         }
     }
+}
+
+#[expect(clippy::too_many_arguments, reason = "what tasks take from the world")]
+async fn tools(
+    config: &Config,
+    machine: &Machine,
+    tuning: &Tuning,
+    data_dir: PathBuf,
+    store: &Arc<dyn Store>,
+    github: &GitHub,
+    own: &OwnAccount,
+    stop: &CancellationToken,
+) -> anyhow::Result<Tools> {
+    let scratch_dir = data_dir.join("scratch");
+    std::fs::create_dir_all(&scratch_dir)
+        .with_context(|| format!("{} cannot be made", scratch_dir.display()))?;
+    let git = Git::new(machine.spawner.clone(), machine.entropy.clone(), git_settings(data_dir)).await?;
+    let gateway = Arc::new(gateway(config, machine, tuning)?);
+    Ok(Tools {
+        store: store.clone(),
+        github: github.clone(),
+        own: own.clone(),
+        git,
+        agent: Arc::new(BuiltinAgent::new(gateway, machine.clock.clone(), machine.spawner.clone())),
+        clock: machine.clock.clone(),
+        entropy: machine.entropy.clone(),
+        spawner: machine.spawner.clone(),
+        agents: agent_settings(config, tuning),
+        scratch_dir,
+        stop: stop.clone(),
+    })
 }
 
 /// The App's side of GitHub.
@@ -267,9 +286,9 @@ fn start_ingress(
         engine: Some(health.clone()),
     };
     let router = http::router(Arc::new(state));
-    let (stop, clock) = (stop.clone(), machine.clock.clone());
+    let (stop, drain, clock) = (stop.clone(), config.drain, machine.clock.clone());
     parts.spawn(async move {
-        if let Err(error) = http::serve(listener, router, stop, DRAIN, clock).await {
+        if let Err(error) = http::serve(listener, router, stop, drain, clock).await {
             tracing::error!(%error, "the HTTP server ended");
         }
     });
@@ -292,15 +311,14 @@ fn start_workers(
     machine: &Machine,
     tools: Tools,
     settings: PoolSettings,
-    stop: &CancellationToken,
+    drain: Duration,
 ) {
     let worker = format!("{}-{:08x}", std::process::id(), machine.entropy.bits() >> 32);
     let bus = EmbeddedBus::new(tools.store.clone(), machine.clock.clone(), worker, settings.lease_ms);
     let workers = Workers::new(tools.clone(), Arc::new(bus), settings);
-    let stop = stop.clone();
     parts.spawn(async move {
         workers::sweep(&tools).await;
-        workers.run(stop, DRAIN).await;
+        workers.run(drain).await;
     });
 }
 

@@ -95,7 +95,7 @@ async fn examine(config: &Config) -> anyhow::Result<Vec<Line>> {
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy),
         spawner: Arc::new(SystemSpawner),
-        transport: Arc::new(HttpTransport::new(&config.github.api_url)?),
+        transport: Arc::new(HttpTransport::new(&config.github.api_url)),
     };
     let mut lines = vec![Line::ok("settings: complete")];
     match server::github(config, &machine) {

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use pairbot_github_sim::{
@@ -126,7 +127,7 @@ impl Stage {
             clock,
             entropy: Arc::new(SystemEntropy),
             spawner: Arc::new(SystemSpawner),
-            transport: Arc::new(HttpTransport::new(github.url())?),
+            transport: Arc::new(HttpTransport::new(github.url())),
         };
         let tuning = settings.tuning;
         let mut stage =
@@ -223,6 +224,7 @@ fn config(
         },
         github: GitHubConfig { api_url: github.url().to_owned(), server_url: github.url().to_owned() },
         listen: Listen { host: "127.0.0.1".to_owned(), port },
+        drain: Duration::from_secs(20),
         storage: StorageConfig {
             database: Database::Sqlite { path: data_dir.join("pairbot.db") },
             data_dir,

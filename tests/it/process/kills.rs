@@ -18,10 +18,12 @@ use pairbot_model_sim::{Fault, When, story};
 use tokio::sync::Notify;
 
 use super::server::{Serving, database, settings, stage};
-use super::serving::{MERGED, PATIENCE};
+use super::serving::MERGED;
 use crate::scenarios::bill::Bill;
 use crate::scenarios::picture;
 
+/// How long a run may take that is killed so often, on a machine that may be busy with other things.
+const LONG: Duration = Duration::from_mins(15);
 /// How often one run is killed at most.
 const KILLS_A_RUN: usize = 10;
 /// How many runs are told side by side.
@@ -140,7 +142,7 @@ impl Story {
     async fn with_kills(&self, chance: &mut Chance, most: usize) -> usize {
         let settings = settings(&self.stage);
         let mut serving = Serving::start(&self.stage).await;
-        let person = play(&self.stage, &SystemClock, self.issue, PATIENCE);
+        let person = play(&self.stage, &SystemClock, self.issue, LONG);
         let killer = async {
             let (mut kills, mut log) = (0, String::new());
             while kills < most && self.moment(chance, kills > 0).await {
@@ -157,7 +159,7 @@ impl Story {
         };
         let both = async { tokio::join!(person, killer) };
         let told = tokio::select! {
-            told = tokio::time::timeout(PATIENCE * 2, both) => told,
+            told = tokio::time::timeout(LONG, both) => told,
             () = self.redeliver() => unreachable!(),
         };
         let (played, (kills, log, serving)) = told.unwrap_or_else(|_| {

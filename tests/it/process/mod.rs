@@ -3,6 +3,7 @@
 mod bad_webhooks;
 mod command_line;
 mod doctor;
+mod draining;
 mod kills;
 mod server;
 mod serving;

@@ -143,8 +143,18 @@ impl Serving {
     }
 
     /// SIGTERM; gives how it ended, and its log.
-    pub(super) async fn terminate(mut self) -> (ExitStatus, String) {
+    pub(super) async fn terminate(self) -> (ExitStatus, String) {
+        self.signal_to_stop();
+        self.ended().await
+    }
+
+    /// SIGTERM.
+    pub(super) fn signal_to_stop(&self) {
         kill_process(self.pid(), Signal::TERM).unwrap();
+    }
+
+    /// Waits for its end; gives how it ended, and its log.
+    pub(super) async fn ended(mut self) -> (ExitStatus, String) {
         let status = tokio::time::timeout(STUCK, self.child.wait()).await;
         (status.unwrap_or_else(|_| panic!("it does not stop:\n{}", self.said())).unwrap(), self.said())
     }
