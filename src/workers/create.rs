@@ -78,7 +78,7 @@ pub(super) async fn create(
         model: tools.agents.choose(&policy(run)?.creator)?,
         limits: agent_task::limits(tools, run),
     };
-    let ports = TaskPorts { account: &account, transcript: &transcript };
+    let ports = TaskPorts { account: &account, transcript: &transcript, stop: &tools.stop };
     let made = tools.agent.create(order, ports).await;
     let spend = agent_task::spend(tools, task).await?;
     let outcome = match made.result {
@@ -221,6 +221,8 @@ async fn reviews_are_out(tools: &Tools, task: &Assignment<'_>) -> Result<(), Set
         tokio::select! {
             biased;
             () = &mut patience => return Ok(()),
+            // Nobody posts them any more; the next server pushes the same commit.
+            () = tools.stop.cancelled() => return Err(Setback::HandedBack),
             () = notified => {}
         }
     }

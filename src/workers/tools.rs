@@ -8,6 +8,7 @@ use pairbot_protocol::ids::IssueNumber;
 use pairbot_protocol::policy::{AgentChoice, Provider};
 use pairbot_protocol::run::Run;
 use secrecy::SecretString;
+use tokio_util::sync::CancellationToken;
 
 use crate::agents::Agent;
 use crate::gateway::{ModelChoice, ProviderKind};
@@ -41,6 +42,8 @@ pub struct Tools {
     pub agents: AgentSettings,
     /// Where temporary files of tasks go.
     pub scratch_dir: PathBuf,
+    /// Cancelled when the server stops: who can end between two steps does.
+    pub stop: CancellationToken,
 }
 
 /// How agents are run.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::Value;
+use tokio_util::sync::CancellationToken;
 
 use super::meter::Meter;
 use super::tools::Toolbox;
@@ -54,6 +55,8 @@ pub(super) struct Conversation<'a, S> {
     pub(super) gateway: &'a Gateway,
     pub(super) clock: &'a dyn Clock,
     pub(super) transcript: &'a dyn TranscriptStore,
+    /// Cancelled when the server stops.
+    pub(super) stop: &'a CancellationToken,
     pub(super) meter: Meter<'a>,
     pub(super) model: ModelChoice,
     pub(super) limits: AgentLimits,
@@ -105,6 +108,10 @@ impl<S: Submission> Conversation<'_, S> {
 
     async fn go_on(&self, state: &mut Resumed) -> Result<S::Product, AgentFailure> {
         loop {
+            // Between two turns nothing is under way that would have to be paid or done again.
+            if self.stop.is_cancelled() {
+                return Err(AgentFailure::Stopped);
+            }
             if let Some((blocks, stop)) = state.pending.take()
                 && let Some(product) = self.answer(state, &blocks, &stop).await?
             {

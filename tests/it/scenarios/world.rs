@@ -15,7 +15,7 @@ use pairbot_protocol::run::{Phase, Run};
 
 use super::picture;
 
-/// How long a story may take on the machine before it counts as stuck.
+/// How long nothing at all may move before a story counts as stuck. Not how long it takes: the machine may be busy.
 const STUCK: Duration = Duration::from_mins(1);
 /// How long to wait for a notification that may not come.
 const GLANCE: Duration = Duration::from_millis(20);
@@ -122,13 +122,13 @@ impl World {
                 let _looked_again = tokio::time::timeout(GLANCE, told).await;
             }
         };
-        let stuck = tokio::time::timeout(STUCK, settled).await.is_err();
-        assert!(
-            !stuck,
-            "the world does not come to rest: {:#?}\n{}",
-            store.counts().await,
-            self.trace().await
-        );
+        tokio::pin!(settled);
+        let mut before = None;
+        while tokio::time::timeout(STUCK, &mut settled).await.is_err() {
+            let now = Some((store.counts().await.unwrap(), self.exchanges()));
+            assert!(now != before, "the world does not come to rest: {now:#?}\n{}", self.trace().await);
+            before = now;
+        }
     }
 
     /// Returns when something is stored, or soon: not everything that happens is told.
@@ -255,10 +255,14 @@ impl World {
         self.expected_dead.set(count);
     }
 
-    /// All ledgers and tasks, for a failure's message.
+    /// The last requests, newest first, and all ledgers and tasks, for a failure's message.
     pub(super) async fn trace(&self) -> String {
         use std::fmt::Write as _;
         let mut text = String::new();
+        for request in self.stage.github.requests().iter().rev().take(5) {
+            writeln!(text, "{} {} {} by {}", request.status, request.method, request.path, request.who)
+                .unwrap();
+        }
         let store = self.store();
         let filter = pairbot::store::RunFilter { open_only: false, limit: 100 };
         for run in store.run_list(filter).await.unwrap() {
@@ -310,13 +314,18 @@ impl World {
         self.quiet().await;
     }
 
-    /// What changes while anything moves.
-    async fn traces_left(&self) -> ((pairbot::store::TaskCounts, u64), usize, usize, usize) {
-        self.stage.github.settled().await;
-        let counts = self.store().counts().await.unwrap();
+    /// How often GitHub, the server and the models were asked so far.
+    fn exchanges(&self) -> (usize, usize, usize) {
         let github = &self.stage.github;
         let calls = self.stage.models.as_ref().map_or(0, |models| models.ledger().len());
-        ((counts.tasks, counts.pending), github.requests().len(), github.delivery_count(), calls)
+        (github.requests().len(), github.delivery_count(), calls)
+    }
+
+    /// What changes while anything moves.
+    async fn traces_left(&self) -> ((pairbot::store::TaskCounts, u64), (usize, usize, usize)) {
+        self.stage.github.settled().await;
+        let counts = self.store().counts().await.unwrap();
+        ((counts.tasks, counts.pending), self.exchanges())
     }
 
     /// The power is cut and comes back: nothing is finished, nothing is told, and the server starts on what is stored.

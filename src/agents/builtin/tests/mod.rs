@@ -10,6 +10,7 @@ use std::time::Duration;
 use pairbot_protocol::finding::{Claim, Severity};
 use pairbot_protocol::ids::{IssueNumber, Money, Round};
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 
 use super::transcript::{TRANSCRIPT_VERSION, TranscriptError, TranscriptStore, Turn, TurnContent};
 use super::*;
@@ -61,6 +62,7 @@ struct Bench {
     account: MemoryAccount,
     transcript: MemoryTranscript,
     agent: BuiltinAgent,
+    stop: CancellationToken,
     all: tempfile::TempDir,
 }
 
@@ -80,7 +82,8 @@ impl Bench {
         }
         fs::write(all.path().join("root/a.txt"), "one\n").unwrap();
         let account = MemoryAccount::of(Money::from_cents(500));
-        Self { server, clock, account, transcript: MemoryTranscript::default(), agent, all }
+        let (transcript, stop) = (MemoryTranscript::default(), CancellationToken::new());
+        Self { server, clock, account, transcript, agent, stop, all }
     }
 
     fn place(&self, name: &str) -> PathBuf {
@@ -88,7 +91,7 @@ impl Bench {
     }
 
     fn ports(&self) -> TaskPorts<'_> {
-        TaskPorts { account: &self.account, transcript: &self.transcript }
+        TaskPorts { account: &self.account, transcript: &self.transcript, stop: &self.stop }
     }
 
     fn limits(&self) -> AgentLimits {
@@ -396,6 +399,22 @@ async fn a_killed_task_goes_on_at_its_turn_and_asks_nothing_twice() {
     assert_eq!(bench.server.asked().len(), 3, "only the call under way was made again");
     assert_eq!(bench.server.asked()[1].body, bench.server.asked()[2].body);
     assert_eq!(outcome.calls, 2, "what the first life spent counts");
+    assert_eq!(fs::read_to_string(bench.place("root/a.txt")).unwrap(), "two\n");
+}
+
+#[tokio::test]
+async fn told_to_stop_a_task_keeps_the_answer_under_way_and_ends_before_its_next_turn() {
+    let mut bench = Bench::with([calls(&[edit("e", "one", "two")]), handed_in()]).await;
+    let told = async {
+        bench.server.asked_times(1).await;
+        bench.stop.cancel();
+    };
+    let (outcome, ()) = tokio::join!(bench.create(), told);
+    assert_eq!(outcome.result.unwrap_err(), AgentFailure::Stopped);
+    assert_eq!((bench.server.asked().len(), outcome.calls), (1, 1), "the answer that was paid for is kept");
+    bench.stop = CancellationToken::new();
+    bench.create().await.result.unwrap();
+    assert_eq!(bench.server.asked().len(), 2, "no question is asked twice");
     assert_eq!(fs::read_to_string(bench.place("root/a.txt")).unwrap(), "two\n");
 }
 
