@@ -229,6 +229,7 @@ fn config(
             database: Database::Sqlite { path: data_dir.join("pairbot.db") },
             data_dir,
             bus: Bus::Embedded,
+            retention_days: None,
         },
         sandbox,
         models,

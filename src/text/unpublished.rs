@@ -35,7 +35,7 @@ fn name(publication: &Publication) -> String {
     match publication {
         Publication::Status => "the status".to_owned(),
         Publication::Check { gate, head } => format!("the check {} on `{}`", check_name(gate), head.short()),
-        Publication::Review { reviewer, head, .. } => {
+        Publication::Review { reviewer, head, reading: _ } => {
             format!("the review by `{reviewer}` of `{}`", head.short())
         }
         Publication::Thread { finding } => format!("whether the thread of finding `{finding}` is resolved"),

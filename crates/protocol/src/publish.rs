@@ -12,7 +12,8 @@ use crate::signal::FeedbackSource;
 
 /// What to publish after `before` became `after`; none for `before` when the run has just begun.
 pub fn difference(before: Option<&Run>, after: &Run) -> Vec<Publication> {
-    if before == Some(after) {
+    // Where the App can no longer write, nothing is asked for in vain.
+    if before == Some(after) || after.lost_access() {
         return Vec::new();
     }
     let mut publications = Vec::new();

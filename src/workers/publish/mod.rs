@@ -21,6 +21,10 @@ pub(super) async fn publish(
     task: &Assignment<'_>,
     publication: &Publication,
 ) -> Result<Product, Setback> {
+    // What waited when the App lost its access can not be written any more.
+    if task.run.lost_access() {
+        return Err(Setback::Cancelled);
+    }
     match publication {
         Publication::Status => status::publish(tools, task).await,
         Publication::Check { gate, head } => check::publish(tools, task, gate, head).await,

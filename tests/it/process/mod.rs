@@ -7,3 +7,4 @@ mod dlq;
 mod doctor;
 mod server;
 mod serving;
+mod storage;

@@ -86,6 +86,8 @@ impl Protocol {
             | Signal::Reviewed { .. }
             | Signal::GateReported { .. }
             | Signal::TaskFailed { .. }
+            | Signal::AccessLost { .. }
+            | Signal::Published { .. }
             | Signal::TimerFired { .. } => None,
         };
         let told = told.as_ref().map(Commit::of_head);
