@@ -7,21 +7,19 @@
 #![expect(clippy::print_stdout, reason = "what a benchmark says is its result")]
 #![expect(clippy::disallowed_methods, reason = "a benchmark measures real processes in real time")]
 
-use std::process::{Child, Command, Stdio};
+#[path = "serving/mod.rs"]
+mod serving;
+
 use std::time::{Duration, Instant};
 
 use pairbot::adapters::SystemClock;
-use pairbot::config::ProviderConfig;
 use pairbot::demo::{MAINTAINER, REPOSITORY, Stage, StageSettings, play};
 use pairbot_model_sim::story;
-use secrecy::ExposeSecret as _;
+use serving::Serving;
 
 /// Few enough that a minute's allowance of writes to GitHub is not used up, which would measure waiting.
 const RUNS: u32 = 3;
 const STARTS: usize = 11;
-/// `CLK_TCK`, which Linux fixes at 100 for programs: `man proc_pid_stat`.
-const TICKS_PER_SECOND: f64 = 100.0;
-const GLANCE: Duration = Duration::from_micros(200);
 
 fn main() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
@@ -37,72 +35,6 @@ fn main() {
         starts(&stage).await;
         runs(&stage).await;
     });
-}
-
-/// The server as a child, ended when it is dropped.
-struct Serving(Child);
-
-impl Drop for Serving {
-    fn drop(&mut self) {
-        let _ended = self.0.kill();
-        let _reaped = self.0.wait();
-    }
-}
-
-impl Serving {
-    fn start(stage: &Stage) -> Self {
-        let config = &stage.config;
-        let key = config.storage.data_dir.join("key.pem");
-        std::fs::write(&key, config.app.private_key.expose_secret()).unwrap();
-        let base = |provider: &Option<ProviderConfig>| provider.as_ref().unwrap().base_url.clone();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_pairbot"));
-        command
-            .arg("serve")
-            .env_clear()
-            .env("PATH", "/usr/local/bin:/usr/bin:/bin")
-            .env("APP_ID", config.app.id.to_string())
-            .env("PRIVATE_KEY_PATH", key)
-            .env("WEBHOOK_SECRET", config.app.webhook_secret.expose_secret())
-            .env("GITHUB_API_URL", &config.github.api_url)
-            .env("GITHUB_SERVER_URL", &config.github.server_url)
-            .env("PORT", config.listen.port.to_string())
-            .env("PAIRBOT_DATA_DIR", &config.storage.data_dir)
-            .env("PAIRBOT_SANDBOX", "none-i-accept")
-            .env("ANTHROPIC_API_KEY", "scripted")
-            .env("ANTHROPIC_BASE_URL", base(&config.models.anthropic))
-            .env("OPENAI_API_KEY", "scripted")
-            .env("OPENAI_BASE_URL", base(&config.models.openai))
-            .env("LOG_LEVEL", "warn");
-        Self(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
-    }
-
-    /// Returns at the first 2xx.
-    async fn is_up(&self, stage: &Stage) {
-        let (client, url) = (reqwest::Client::new(), format!("http://{}/healthz", stage.config.listen));
-        while !client.get(&url).send().await.is_ok_and(|answer| answer.status().is_success()) {
-            tokio::time::sleep(GLANCE).await;
-        }
-    }
-
-    fn of_proc(&self, file: &str) -> String {
-        std::fs::read_to_string(format!("/proc/{}/{file}", self.0.id())).unwrap()
-    }
-
-    /// CPU of the process itself; that of git and other children is counted apart by the kernel.
-    fn cpu_ms(&self) -> f64 {
-        let stat = self.of_proc("stat");
-        // The name in brackets may hold spaces; utime and stime are the 12th and 13th fields after it.
-        let (_, fields) = stat.rsplit_once(')').unwrap();
-        let ticks =
-            |position: usize| fields.split_whitespace().nth(position).unwrap().parse::<f64>().unwrap();
-        (ticks(11) + ticks(12)) / TICKS_PER_SECOND * 1_000.0
-    }
-
-    fn resident_mib(&self) -> f64 {
-        let status = self.of_proc("status");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-        line.trim_end_matches("kB").trim().parse::<f64>().unwrap() / 1_024.0
-    }
 }
 
 fn median(mut values: Vec<f64>) -> f64 {

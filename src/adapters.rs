@@ -3,11 +3,13 @@
 //! The only place that reads time, draws chance or starts a program.
 
 pub mod clock;
+pub mod disk;
 pub mod entropy;
 pub mod manual_clock;
 pub mod spawn;
 
 pub use clock::SystemClock;
+pub use disk::on_disk;
 pub use entropy::{SeededEntropy, SystemEntropy};
 pub use manual_clock::ManualClock;
 pub use spawn::SystemSpawner;

@@ -3,12 +3,13 @@
 //! The only place that knows all parts. `serve` gives it the machine's adapters; the demo and the scenario tests give
 //! it a simulated GitHub and scripted models at the same doors.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use axum::Router;
 use pairbot_protocol::ids::Timestamp;
 use secrecy::SecretString;
 use tokio::net::TcpListener;
@@ -21,7 +22,7 @@ use crate::bus::EmbeddedBus;
 use crate::config::{Config, Database, ProviderConfig, Sandbox};
 use crate::engine::Engine;
 use crate::gateway::{
-    self, Gateway, GatewaySettings, ModelChoice, PriceTable, ProviderKind, ProviderSettings,
+    Gateway, GatewaySettings, ModelChoice, ModelTransport, PriceTable, ProviderKind, ProviderSettings,
 };
 use crate::git::{Git, GitSettings};
 use crate::github::{GitHub, GitHubSettings, OwnAccount, Transport};
@@ -54,6 +55,8 @@ pub struct Machine {
     pub spawner: Arc<dyn Spawner>,
     /// The way to GitHub.
     pub transport: Arc<dyn Transport>,
+    /// The way to the models.
+    pub models: Arc<dyn ModelTransport>,
 }
 
 /// What a caller may change of how the server behaves; the defaults are for real service.
@@ -72,7 +75,7 @@ pub struct Tuning {
 /// A server that runs.
 #[derive(Debug)]
 pub struct Server {
-    /// Where it listens.
+    /// Where it listens; port 0 if it listens nowhere.
     pub address: SocketAddr,
     /// Its durable state.
     pub store: Arc<dyn Store>,
@@ -86,21 +89,45 @@ impl Server {
     /// Opens the store, binds the port and starts every part. Nothing is asked of GitHub before it listens: webhooks
     /// are taken in even while GitHub's API is down.
     pub async fn start(config: &Config, machine: Machine, tuning: Tuning) -> anyhow::Result<Self> {
-        let data_dir = absolute(&config.storage.data_dir)?;
-        std::fs::create_dir_all(&data_dir)
-            .with_context(|| format!("PAIRBOT_DATA_DIR {} cannot be made", data_dir.display()))?;
+        make_directory(&absolute(&config.storage.data_dir)?)?;
         let store = open_store(config)?;
+        let listener = TcpListener::bind((config.listen.host.as_str(), config.listen.port))
+            .await
+            .with_context(|| format!("cannot listen on {}; set HOST and PORT", config.listen))?;
+        let address = listener.local_addr()?;
+        let clock = machine.clock.clone();
+        let (mut server, router) = Self::start_inside(config, machine, tuning, store).await?;
+        server.address = address;
+        let stop = server.stop.clone();
+        server.parts.spawn(async move {
+            if let Err(error) = http::serve(listener, router, stop, DRAIN, clock).await {
+                tracing::error!(%error, "the HTTP server ended");
+            }
+        });
+        info!(%address, "listening");
+        Ok(server)
+    }
+
+    /// Starts every part over a store that is open, and listens nowhere: whoever holds the router hands it what would
+    /// come over the network.
+    pub async fn start_inside(
+        config: &Config,
+        machine: Machine,
+        tuning: Tuning,
+        store: Arc<dyn Store>,
+    ) -> anyhow::Result<(Self, Router)> {
+        let data_dir = absolute(&config.storage.data_dir)?;
+        let scratch_dir = data_dir.join("scratch");
+        make_directory(&scratch_dir)?;
         let github = github(config, &machine)?;
         let own = OwnAccount::default();
-        let scratch_dir = data_dir.join("scratch");
-        std::fs::create_dir_all(&scratch_dir)
-            .with_context(|| format!("{} cannot be made", scratch_dir.display()))?;
         let git = Git::new(machine.spawner.clone(), machine.entropy.clone(), git_settings(data_dir)).await?;
         let agent = BuiltinAgent::new(
             Arc::new(gateway(config, &machine, &tuning)?),
             machine.clock.clone(),
             machine.spawner.clone(),
         );
+        let pulse = Pulse::default();
         let tools = Tools {
             store: store.clone(),
             github: github.clone(),
@@ -111,17 +138,13 @@ impl Server {
             entropy: machine.entropy.clone(),
             spawner: machine.spawner.clone(),
             agents: agent_settings(config, &tuning),
+            reconciler: pulse.clone(),
             scratch_dir,
         };
-        let listener = TcpListener::bind((config.listen.host.as_str(), config.listen.port))
-            .await
-            .with_context(|| format!("cannot listen on {}; set HOST and PORT", config.listen))?;
-        let address = listener.local_addr()?;
         let stop = CancellationToken::new();
         let mut parts = JoinSet::new();
         let health = EngineHealth::new();
-        let pulse = Pulse::default();
-        start_ingress(&mut parts, listener, config, &machine, &store, &own, &health, &pulse, &stop);
+        let router = ingress(config, &machine, &store, &own, &health, &pulse);
         start_engine(&mut parts, &machine, &store, health, &stop);
         start_workers(&mut parts, &machine, tools, tuning.pool, &stop);
         let reconciler = reconciler::Parts {
@@ -134,8 +157,7 @@ impl Server {
         };
         parts.spawn(Reconciler::new(reconciler, pulse.clone()).run(tuning.reconciling, stop.clone()));
         parts.spawn(learn_account(github, own, machine.clock.clone(), stop.clone()));
-        info!(%address, "listening");
-        Ok(Self { address, store, reconciler: pulse, stop, parts })
+        Ok((Self { address: NOWHERE, store, reconciler: pulse, stop, parts }, router))
     }
 
     /// Stops: nothing new is taken, what runs may end, everything else waits in the store.
@@ -161,6 +183,14 @@ impl Server {
 
 /// How long connections and tasks may take to end when the server stops.
 const DRAIN: Duration = Duration::from_secs(20);
+
+/// The address of a server that listens nowhere.
+const NOWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
+
+fn make_directory(path: &Path) -> anyhow::Result<()> {
+    std::fs::create_dir_all(path)
+        .with_context(|| format!("{} cannot be made; set PAIRBOT_DATA_DIR", path.display()))
+}
 
 fn absolute(path: &Path) -> anyhow::Result<PathBuf> {
     std::path::absolute(path).with_context(|| format!("PAIRBOT_DATA_DIR {} is not a path", path.display()))
@@ -203,7 +233,7 @@ fn gateway(config: &Config, machine: &Machine, tuning: &Tuning) -> anyhow::Resul
         provider(ProviderKind::OpenAi, &config.models.openai),
     ];
     Ok(Gateway::new(
-        gateway::http_client()?,
+        machine.models.clone(),
         machine.clock.clone(),
         machine.entropy.clone(),
         prices(config.models.price_file.as_deref())?,
@@ -263,18 +293,15 @@ fn agent_settings(config: &Config, tuning: &Tuning) -> AgentSettings {
     }
 }
 
-#[expect(clippy::too_many_arguments, reason = "the parts that ingress stands between")]
-fn start_ingress(
-    parts: &mut JoinSet<()>,
-    listener: TcpListener,
+/// The router of what comes in from outside.
+fn ingress(
     config: &Config,
     machine: &Machine,
     store: &Arc<dyn Store>,
     own: &OwnAccount,
     health: &EngineHealth,
     pulse: &Pulse,
-    stop: &CancellationToken,
-) {
+) -> Router {
     let state = HttpState {
         inbox: Arc::new(store.clone()),
         secret: WebhookSecret::new(&config.app.webhook_secret),
@@ -283,13 +310,7 @@ fn start_ingress(
         engine: Some(health.clone()),
         reconciler: Some(pulse.clone()),
     };
-    let router = http::router(Arc::new(state));
-    let (stop, clock) = (stop.clone(), machine.clock.clone());
-    parts.spawn(async move {
-        if let Err(error) = http::serve(listener, router, stop, DRAIN, clock).await {
-            tracing::error!(%error, "the HTTP server ended");
-        }
-    });
+    http::router(Arc::new(state))
 }
 
 fn start_engine(
@@ -338,6 +359,7 @@ async fn learn_account(github: GitHub, own: OwnAccount, clock: Arc<dyn Clock>, s
         }
         if own.known().is_none() {
             tokio::select! {
+                biased;
                 () = stop.cancelled() => {}
                 () = clock.sleep(ACCOUNT_PAUSE) => {}
             }

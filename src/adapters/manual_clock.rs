@@ -59,10 +59,15 @@ impl ManualClock {
         }
     }
 
+    /// The moment of the next sleeper; none if nobody sleeps.
+    pub fn next_moment(&self) -> Option<Timestamp> {
+        Some(self.state().sleepers.keys().next()?.at)
+    }
+
     /// Moves time to the moment of the next sleeper, wakes all of that moment, and says which it was; nothing if
     /// nobody sleeps.
     pub fn advance_to_next(&self) -> Option<Timestamp> {
-        let next = self.state().sleepers.keys().next()?.at;
+        let next = self.next_moment()?;
         self.advance_to(next);
         Some(next)
     }

@@ -2,6 +2,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "this is the adapter that the lint sends everyone to")]
 
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -32,7 +33,8 @@ pub struct SystemSpawner;
 impl Spawner for SystemSpawner {
     async fn run(&self, command: CommandSpec) -> Result<Finished, SpawnError> {
         let failed = |source| SpawnError { program: command.program.clone(), source };
-        let mut child = Command::new(&command.program)
+        let mut child = Command::new(found(&command))
+            .arg0(&command.program)
             .args(&command.arguments)
             .current_dir(&command.directory)
             .env_clear()
@@ -84,6 +86,27 @@ impl Spawner for SystemSpawner {
         let truncated = kept_out.dropped || kept_err.dropped;
         Ok(Finished { ending, stdout: kept_out.bytes, stderr: kept_err.bytes, truncated })
     }
+}
+
+/// The file that a program's name means on the `PATH` it is given, or the name as it is where none has it.
+///
+/// The standard library looks for a name itself only after `fork`, which copies the page tables of this whole process
+/// for every command; a full path goes through `posix_spawn`, which copies nothing and inherits no open file for a
+/// moment longer than it takes to start.
+fn found(command: &CommandSpec) -> PathBuf {
+    let name = Path::new(&command.program);
+    if command.program.contains('/') {
+        return name.to_owned();
+    }
+    let folders = command.environment.get("PATH").map(String::as_str).unwrap_or_default();
+    let mut files =
+        std::env::split_paths(folders).filter(|folder| folder.is_absolute()).map(|folder| folder.join(name));
+    files.find(|file| is_executable(file)).unwrap_or_else(|| name.to_owned())
+}
+
+fn is_executable(file: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::metadata(file).is_ok_and(|facts| facts.is_file() && facts.permissions().mode() & 0o111 != 0)
 }
 
 /// Writes all input and closes the pipe. A program that stops reading is within its rights.

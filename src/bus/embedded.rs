@@ -9,7 +9,10 @@ use tokio::sync::oneshot;
 
 use super::Bus;
 use crate::ports::Clock;
-use crate::store::{Claimed, Result, Store, StoreError, TaskKinds};
+use crate::store::{AttemptEnd, Claimed, Result, Store, StoreError, TaskKinds};
+
+/// How long a task may be ready unheard of, in milliseconds.
+const UNHEARD_MS_MAX: u64 = 5_000;
 
 /// Takes tasks straight from the store's outbox, and waits without asking again and again.
 #[derive(Debug)]
@@ -58,14 +61,13 @@ impl Bus for EmbeddedBus {
             if !claimed.is_empty() {
                 return Ok(claimed);
             }
-            match self.store.next_task_at().await? {
-                Some(due) => {
-                    tokio::select! {
-                        () = heard => {}
-                        () = self.clock.sleep_until(due) => {}
-                    }
-                }
-                None => heard.await,
+            // Another process may make tasks ready, as an operator's replay does: nobody tells of that here.
+            let look_again = self.clock.now().plus_ms(UNHEARD_MS_MAX);
+            let due = self.store.next_task_at().await?.map_or(look_again, |due| due.min(look_again));
+            tokio::select! {
+                biased;
+                () = heard => {}
+                () = self.clock.sleep_until(due) => {}
             }
         }
     }
@@ -95,7 +97,7 @@ impl Drop for Hand {
         }
         runtime.spawn(async move {
             for claimed in tasks {
-                if let Err(error) = store.retry_later(&claimed.lease, now, "nobody took it", false).await {
+                if let Err(error) = store.retry_later(&claimed.lease, now, "nobody took it", AttemptEnd::Snoozed).await {
                     tracing::warn!(task = %claimed.lease.task(), %error, "could not give a task back; its lease will expire");
                 }
             }

@@ -2,7 +2,9 @@
 
 pub mod check_policy;
 mod demo;
+mod dlq;
 mod doctor;
+mod operator;
 mod serve;
 
 use std::io::Write as _;
@@ -27,6 +29,8 @@ enum Command {
     Serve(serve::Arguments),
     /// Checks everything the server needs, and says how to mend what is wrong
     Doctor(doctor::Arguments),
+    /// Lists, shows, replays and drops dead letters, whether the server runs or not
+    Dlq(dlq::Arguments),
     /// Validates a policy file
     CheckPolicy {
         /// The file; `.github/pairbot.yml` if none is given
@@ -49,6 +53,7 @@ pub fn main() -> ExitCode {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
+        Command::Dlq(arguments) => dlq::run(&arguments),
         Command::CheckPolicy { file } => {
             let checked = check_policy::check(file.as_deref());
             say(&checked.report);

@@ -11,6 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::{complain, runtime};
 use crate::adapters::{SystemClock, SystemEntropy, SystemSpawner};
 use crate::config::{Config, Sandbox, Source, default_file};
+use crate::gateway;
 use crate::github::HttpTransport;
 use crate::server::{Machine, Server, Tuning};
 use crate::telemetry::{self, redact::Redactor};
@@ -46,6 +47,7 @@ async fn serve(config: &Config) -> anyhow::Result<()> {
         entropy: Arc::new(SystemEntropy),
         spawner: Arc::new(SystemSpawner),
         transport: Arc::new(HttpTransport::new(&config.github.api_url)?),
+        models: Arc::new(gateway::http_client()?),
     };
     let server = Server::start(config, machine, Tuning::default()).await?;
     tokio::select! {

@@ -17,6 +17,7 @@ use crate::config::{
     AppConfig, Bus, Config, Database, GitHubConfig, Listen, LogConfig, ModelsConfig, ProviderConfig, Sandbox,
     StorageConfig,
 };
+use crate::gateway;
 use crate::github::HttpTransport;
 use crate::http::webhook::EVENTS;
 use crate::ports::Clock;
@@ -127,6 +128,7 @@ impl Stage {
             entropy: Arc::new(SystemEntropy),
             spawner: Arc::new(SystemSpawner),
             transport: Arc::new(HttpTransport::new(github.url())?),
+            models: Arc::new(gateway::http_client()?),
         };
         let tuning = settings.tuning;
         let mut stage =

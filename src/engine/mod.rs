@@ -5,9 +5,11 @@
 //! the decision in the ledger, never neither and never half of it (promise P1).
 
 mod route;
+mod strands;
 
 use std::sync::Arc;
 
+use futures_util::future::join_all;
 use pairbot_protocol::decide::{Decision, decide, open};
 use pairbot_protocol::ids::{RunId, Timestamp};
 use pairbot_protocol::invariants;
@@ -18,8 +20,9 @@ use tracing::{Instrument, debug, error, info_span, warn};
 use crate::ports::Clock;
 use crate::store::{Commit, InboxId, InboxRow, Store, StoreError};
 use route::Route;
+use strands::Strand;
 
-/// How many signals are loaded at once. Each is decided and committed on its own.
+/// How many signals are loaded at once. Each is decided and committed on its own, those of different runs side by side.
 const BATCH: usize = 64;
 /// How long the engine waits after the store failed, in milliseconds.
 const STORE_FAILURE_PAUSE_MS: u64 = 500;
@@ -60,6 +63,7 @@ impl Engine {
                 continue;
             }
             tokio::select! {
+                biased;
                 () = stop.cancelled() => {}
                 () = &mut notified => {}
                 () = self.clock.sleep_until(wake_at) => {}
@@ -82,11 +86,27 @@ impl Engine {
         while self.store.fire_timers(self.clock.now()).await? > 0 {}
         let rows = self.store.inbox_pending(BATCH).await?;
         let count = rows.len();
-        for row in rows {
-            let span = info_span!("decide", inbox = %row.id, delivery = %row.guid);
-            self.settle(row).instrument(span).await?;
-        }
+        let strands = strands::part(rows).into_iter().map(|strand| self.settle_in_order(strand));
+        // All of them come to an end even if one fails: what a failure in one run costs others is nothing.
+        join_all(strands).await.into_iter().collect::<Result<(), _>>()?;
         Ok(count)
+    }
+
+    async fn settle_in_order(&self, strand: Strand) -> Result<(), StoreError> {
+        for row in strand {
+            let span = info_span!("decide", inbox = %row.id, delivery = %row.guid);
+            let id = row.id;
+            match self.settle(row).instrument(span).await {
+                // Of this one run, for ever: it must not keep all others waiting. The signal is kept, and an operator
+                // can replay it once its cause is mended.
+                Err(error @ (StoreError::Unreadable { .. } | StoreError::Contradiction { .. })) => {
+                    error!(inbox = %id, %error, "set aside a signal that cannot be decided");
+                    self.set_aside(id, &error.to_string()).await?;
+                }
+                other => other?,
+            }
+        }
+        Ok(())
     }
 
     async fn settle(&self, row: InboxRow) -> Result<(), StoreError> {
@@ -159,6 +179,13 @@ impl Engine {
                 Ok(())
             }
             Err(error) => Err(error),
+        }
+    }
+
+    async fn set_aside(&self, inbox: InboxId, why: &str) -> Result<(), StoreError> {
+        match self.store.inbox_set_aside(inbox, why).await {
+            Err(StoreError::AlreadySettled { .. }) => Ok(()),
+            other => other,
         }
     }
 

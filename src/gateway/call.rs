@@ -17,6 +17,7 @@ use super::providers::{
     self, Answer, AttemptLimits, Charge, Failed, ProviderError, ProviderKind, ProviderSettings,
 };
 use super::retry::RetrySettings;
+use super::transport::ModelTransport;
 use crate::ports::{Clock, Entropy};
 
 /// An answer shorter than this is of no use to an agent, so rather than clamp the output below it a call is refused.
@@ -121,7 +122,7 @@ struct Provider {
 
 /// The only way to a model. See the [module](super) for the promise it keeps.
 pub struct Gateway {
-    http: reqwest::Client,
+    transport: Box<dyn ModelTransport>,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     prices: PriceTable,
@@ -148,9 +149,9 @@ struct Paid {
 }
 
 impl Gateway {
-    /// A gateway to the providers given. `http` should come from [`super::http_client`].
+    /// A gateway to the providers given. Over the network, `transport` should come from [`super::http_client`].
     pub fn new(
-        http: reqwest::Client,
+        transport: impl ModelTransport + 'static,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
         prices: PriceTable,
@@ -165,7 +166,7 @@ impl Gateway {
                 (provider.kind, Provider { settings: provider, slots, circuit })
             })
             .collect();
-        Self { http, clock, entropy, prices, settings, providers }
+        Self { transport: Box::new(transport), clock, entropy, prices, settings, providers }
     }
 
     /// What is known of a model: its window, its longest answer, its price.
@@ -193,8 +194,15 @@ impl Gateway {
             let (body, until) = (paid.body.clone(), self.attempt_ends(request.deadline));
             let limits = AttemptLimits { until, silence_max: self.settings.silence_max };
             let clock = self.clock.as_ref();
-            let outcome =
-                providers::attempt(&self.http, clock, &provider.settings, body, request.stream, limits).await;
+            let outcome = providers::attempt(
+                self.transport.as_ref(),
+                clock,
+                &provider.settings,
+                body,
+                request.stream,
+                limits,
+            )
+            .await;
             drop(permit);
             let failed = match outcome {
                 Ok(answer) => {

@@ -5,7 +5,7 @@
 //! reported. There is no other code in the program that talks to a model provider, and none that holds its key.
 //!
 //! Reading order: [`message`] (what is said), [`prices`] (what it costs), [`estimate`] (the worst case),
-//! [`account`] (who pays), [`providers`] (the wire), [`call`] (all of it in order).
+//! [`account`] (who pays), [`transport`] and [`providers`] (the wire), [`call`] (all of it in order).
 
 pub mod account;
 pub mod call;
@@ -15,6 +15,7 @@ pub mod message;
 pub mod prices;
 pub mod providers;
 mod retry;
+pub mod transport;
 
 use std::time::Duration;
 
@@ -25,6 +26,7 @@ pub use message::{Arguments, Block, Message, ModelRequest, Reply, Role, StopReas
 pub use prices::{ModelChoice, ModelFacts, PriceTable, PriceTableError, UnknownModel};
 pub use providers::{ProviderError, ProviderKind, ProviderSettings};
 pub use retry::RetrySettings;
+pub use transport::{AnswerBody, ModelTransport, SendError};
 
 /// The HTTP client the gateway expects: it names itself and follows no redirect, because a redirect would carry
 /// the provider's key to another host.

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use pairbot_protocol::ids::RepositoryId;
 
 use super::command::{Call, LISTING_BYTES_MAX};
+use super::tree_files::{self, entries};
 use super::{BranchName, Commitish, Git, GitError, Remote, Treeish};
+use crate::adapters::on_disk;
 
 /// The local copy of a repository: `mirrors/<repository id>.git`.
 ///
@@ -131,7 +133,7 @@ impl Mirror {
     }
 
     async fn is_usable(&self) -> Result<bool, GitError> {
-        if !tokio::fs::try_exists(self.path.join("HEAD")).await.map_err(GitError::disk(&self.path))? {
+        if !tree_files::exists(&self.path.join("HEAD")).await? {
             return Ok(false);
         }
         let outcome = self.call("rev-parse")?.args(["--is-bare-repository"]).run().await?;
@@ -147,10 +149,10 @@ impl Mirror {
         let aside = mirrors.join(format!("{}.old-{suffix:016x}", self.repository));
         let options = ["--quiet", "--bare", "--template=", "--initial-branch=main"];
         Call::new(&self.git, &fresh, "init")?.args(options).output().await?;
-        if tokio::fs::rename(&self.path, &aside).await.is_ok() {
-            super::tree_files::remove(&aside).await?;
+        if tree_files::rename(&self.path, &aside).await.is_ok() {
+            tree_files::remove(&aside).await?;
         }
-        tokio::fs::rename(&fresh, &self.path).await.map_err(GitError::disk(&self.path))
+        tree_files::rename(&fresh, &self.path).await
     }
 
     /// Removes what fetches and builds that were killed left behind. Held under the lock, so nobody is using it.
@@ -164,7 +166,7 @@ impl Mirror {
         let targets = refspecs.iter().filter_map(|refspec| refspec.split_once(':'));
         leftovers.extend(targets.map(|(_, target)| self.path.join(format!("{target}.lock"))));
         for leftover in leftovers {
-            super::tree_files::remove(&leftover).await?;
+            tree_files::remove(&leftover).await?;
         }
         Ok(())
     }
@@ -181,22 +183,10 @@ impl Mirror {
         // The kernel gives the lock up when its holder dies, however it dies, and hands it on by itself: no looking
         // again and again. A holder may be a child of ours between its fork and its exec, so waiting is common and
         // short; it is as long as a fetch where two processes share a data directory.
-        let locked = tokio::task::spawn_blocking(move || file.lock().map(|()| file)).await;
-        match locked.map_err(std::io::Error::other).flatten() {
+        let locked = on_disk(move || file.lock().map(|()| file)).await;
+        match locked {
             Ok(file) => Ok(MirrorGuard { _tasks: tasks, _processes: file }),
             Err(source) => Err(GitError::Disk { path, source }),
         }
     }
-}
-
-/// The entries of a directory whose names fit; none if there is no such directory.
-pub(super) async fn entries(directory: &Path, fits: impl Fn(&str) -> bool) -> Result<Vec<PathBuf>, GitError> {
-    let mut found = Vec::new();
-    let Ok(mut listing) = tokio::fs::read_dir(directory).await else { return Ok(found) };
-    while let Some(entry) = listing.next_entry().await.map_err(GitError::disk(directory))? {
-        if entry.file_name().to_str().is_some_and(&fits) {
-            found.push(entry.path());
-        }
-    }
-    Ok(found)
 }

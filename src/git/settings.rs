@@ -80,7 +80,7 @@ impl Git {
         path_text(data)?;
         for part in ["mirrors", "worktrees", "workspaces", "home"] {
             let path = data.join(part);
-            tokio::fs::create_dir_all(&path).await.map_err(GitError::disk(&path))?;
+            super::tree_files::make_directory(&path).await?;
         }
         let inner =
             Inner { spawner, entropy, settings, mirror_locks: Mutex::default(), sealed: Mutex::default() };

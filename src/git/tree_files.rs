@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use super::GitError;
+use crate::adapters;
 
 /// Removes a file or a whole directory, whatever its permissions. It is fine if there is none.
 pub(super) async fn remove(path: &Path) -> Result<(), GitError> {
@@ -56,8 +57,41 @@ async fn on_disk(
     work: impl FnOnce(&Path) -> io::Result<()> + Send + 'static,
 ) -> Result<(), GitError> {
     let owned: PathBuf = path.to_owned();
-    let done = tokio::task::spawn_blocking(move || work(&owned)).await;
-    done.unwrap_or_else(|stopped| Err(io::Error::other(stopped))).map_err(GitError::disk(path))
+    adapters::on_disk(move || work(&owned)).await.map_err(GitError::disk(path))
+}
+
+/// Makes a directory and those above it.
+pub(super) async fn make_directory(path: &Path) -> Result<(), GitError> {
+    on_disk(path, |path| fs::create_dir_all(path)).await
+}
+
+/// Whether there is anything of this name.
+pub(super) async fn exists(path: &Path) -> Result<bool, GitError> {
+    let owned = path.to_owned();
+    adapters::on_disk(move || owned.try_exists()).await.map_err(GitError::disk(path))
+}
+
+/// Moves a file or a directory in one step.
+pub(super) async fn rename(from: &Path, to: &Path) -> Result<(), GitError> {
+    let to = to.to_owned();
+    on_disk(from, move |from| fs::rename(from, to)).await
+}
+
+/// The entries of a directory whose names fit, by name; none if there is no such directory.
+pub(super) async fn entries(
+    directory: &Path,
+    fits: impl Fn(&str) -> bool + Send,
+) -> Result<Vec<PathBuf>, GitError> {
+    let owned = directory.to_owned();
+    let all = adapters::on_disk(move || {
+        let Ok(listing) = fs::read_dir(owned) else { return Ok(Vec::new()) };
+        listing.map(|entry| entry.map(|entry| entry.path())).collect::<io::Result<Vec<_>>>()
+    });
+    let mut found = all.await.map_err(GitError::disk(directory))?;
+    found.retain(|path| path.file_name().and_then(|name| name.to_str()).is_some_and(&fits));
+    // The disk has an order of its own, and what is done about the entries must not depend on it.
+    found.sort();
+    Ok(found)
 }
 
 fn remove_now(path: &Path) -> io::Result<()> {

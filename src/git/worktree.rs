@@ -20,8 +20,9 @@ use std::str::FromStr;
 use pairbot_protocol::ids::{MalformedId, RepositoryId, Round, RunId};
 
 use super::command::{Call, LISTING_BYTES_MAX};
-use super::mirror::entries;
+use super::tree_files::entries;
 use super::{Commitish, Git, GitError, Mirror, tree_files};
+use crate::adapters::on_disk;
 
 /// The name of a worktree, by which a task finds it again after a crash.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -174,7 +175,7 @@ impl Mirror {
 
     async fn check_out_cold(&self, staging: &Place, commit: &str) -> Result<(), GitError> {
         let tree = staging.tree();
-        tokio::fs::create_dir_all(&tree).await.map_err(GitError::disk(&tree))?;
+        tree_files::make_directory(&tree).await?;
         let call = self.tree_call("read-tree", staging)?.config("checkout.workers", "0");
         call.args(["-m", "-u", commit]).output().await.map(drop)
     }
@@ -183,7 +184,7 @@ impl Mirror {
     async fn resume(&self, place: &Place, commit: &str) -> Result<(), GitError> {
         place.settle().await?;
         let index = place.index();
-        if !tokio::fs::try_exists(&index).await.map_err(GitError::disk(&index))? {
+        if !tree_files::exists(&index).await? {
             self.tree_call("read-tree", place)?.args([commit]).output().await?;
         }
         Ok(())
@@ -193,7 +194,7 @@ impl Mirror {
     async fn retire(&self, place: &Place, start: &str) -> Result<(), GitError> {
         let name = place.0.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let pool = self.pool();
-        tokio::fs::create_dir_all(&pool).await.map_err(GitError::disk(&pool))?;
+        tree_files::make_directory(&pool).await?;
         let closing = Place(pool.join(format!(".{name}.closing")));
         closing.remove().await?;
         place.rename(&closing).await?;
@@ -233,8 +234,7 @@ impl Mirror {
     }
 
     async fn warm_places(&self) -> Result<Vec<Place>, GitError> {
-        let mut warm = entries(&self.pool(), |name| !name.starts_with('.')).await?;
-        warm.sort();
+        let warm = entries(&self.pool(), |name| !name.starts_with('.')).await?;
         Ok(warm.into_iter().map(Place).collect())
     }
 }
@@ -318,7 +318,8 @@ impl Place {
 
     /// The repository and commit it is at; `None` if there is no whole tree.
     async fn read_at(&self) -> Option<(RepositoryId, String)> {
-        let text = tokio::fs::read_to_string(self.0.join("at")).await.ok()?;
+        let path = self.0.join("at");
+        let text = on_disk(move || std::fs::read_to_string(path)).await.ok()?;
         let (repository, commit) = text.trim_end().split_once(' ')?;
         let commit: pairbot_protocol::ids::HeadSha = commit.parse().ok()?;
         Some((RepositoryId(repository.parse().ok()?), commit.to_string()))
@@ -326,11 +327,12 @@ impl Place {
 
     async fn write_at(&self, repository: RepositoryId, commit: &str) -> Result<(), GitError> {
         let path = self.0.join("at");
-        tokio::fs::write(&path, format!("{repository} {commit}\n")).await.map_err(GitError::disk(&path))
+        let (text, written) = (format!("{repository} {commit}\n"), path.clone());
+        on_disk(move || std::fs::write(written, text)).await.map_err(GitError::disk(&path))
     }
 
     async fn rename(&self, to: &Self) -> Result<(), GitError> {
-        tokio::fs::rename(&self.0, &to.0).await.map_err(GitError::disk(&self.0))
+        tree_files::rename(&self.0, &to.0).await
     }
 
     async fn remove(&self) -> Result<(), GitError> {
@@ -341,7 +343,9 @@ impl Place {
     /// that was killed is gone. The place has one user, so nobody holds that lock.
     async fn settle(&self) -> Result<(), GitError> {
         let tree = self.tree();
-        let metadata = tokio::fs::symlink_metadata(&tree).await.map_err(GitError::disk(&tree))?;
+        let looked_at = tree.clone();
+        let metadata =
+            on_disk(move || std::fs::symlink_metadata(looked_at)).await.map_err(GitError::disk(&tree))?;
         if !metadata.is_dir() {
             return Err(GitError::Unsafe { what: format!("{} is no directory any more", tree.display()) });
         }

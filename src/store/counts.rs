@@ -1,6 +1,6 @@
 //! How much a store holds.
 
-/// Numbers for people and metrics. Taking them reads much: not for a path that has to be fast.
+/// Numbers for people and metrics. Taking them reads what is unfinished or rare, never all that ever was.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Counts {
     /// Rows of the inbox, whatever became of them.
@@ -32,4 +32,6 @@ pub struct TaskCounts {
     pub dead: u64,
     /// Withdrawn.
     pub cancelled: u64,
+    /// Dead letters that an operator dropped.
+    pub dropped: u64,
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use pairbot_protocol::ids::{Money, RunId, TaskId};
 
-use super::{InboxId, ReservationId};
+use super::{DeadLetter, InboxId, ReservationId};
 use crate::wire::WireError;
 
 /// Why a store did not do what it was asked. Nothing was changed.
@@ -24,7 +24,9 @@ pub enum StoreError {
         detail: String,
     },
     /// What is stored is damaged, or is not a store at all.
-    #[error("the store is damaged ({detail}); stop the server and restore a backup")]
+    #[error(
+        "the store is damaged ({detail}); stop the server, run `pairbot doctor`, and restore a backup if it says so"
+    )]
     Corrupt {
         /// What was found.
         detail: String,
@@ -61,6 +63,17 @@ pub enum StoreError {
         /// The newest schema this program knows.
         known: u32,
     },
+    /// The store was written by an older version of the program.
+    #[error(
+        "the store has schema {found}, this version works with {known}; use the command of the server's version, or \
+         start this version's server once: it upgrades the file"
+    )]
+    SchemaTooOld {
+        /// The schema of the file.
+        found: u32,
+        /// The schema that this program needs.
+        known: u32,
+    },
     /// The run went on since it was loaded: load it and decide again.
     #[error("run {run} is at version {found}, not {expected}; load it and decide again")]
     Conflict {
@@ -95,6 +108,16 @@ pub enum StoreError {
         /// What other calls have reserved.
         reserved: Money,
     },
+    /// What shall be replayed or dropped is no dead letter.
+    #[error(
+        "{letter} is {state}, not a dead letter; `pairbot dlq list` shows what can be replayed or dropped"
+    )]
+    NotDead {
+        /// Which.
+        letter: DeadLetter,
+        /// What it is.
+        state: &'static str,
+    },
     /// No such reservation.
     #[error("there is no reservation {reservation}")]
     NoReservation {
@@ -119,10 +142,12 @@ impl StoreError {
             | Self::Unavailable { .. }
             | Self::InUse { .. }
             | Self::SchemaTooNew { .. }
+            | Self::SchemaTooOld { .. }
             | Self::Conflict { .. }
             | Self::AlreadySettled { .. }
             | Self::LeaseLost { .. }
             | Self::BudgetExhausted { .. }
+            | Self::NotDead { .. }
             | Self::NoReservation { .. }
             | Self::Contradiction { .. } => false,
         }

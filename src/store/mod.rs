@@ -4,11 +4,14 @@
 //! ([`Store::commit`]). Whatever a method answered with `Ok` survives a crash; whatever it answered with an error
 //! changed nothing. A store has no clock: every moment is given to it.
 
+mod audit;
 mod budget;
 mod counts;
+mod dead;
 mod error;
 mod inbox;
 mod ledger;
+mod retention;
 pub mod sqlite;
 mod task;
 
@@ -20,12 +23,17 @@ use pairbot_protocol::ids::{Money, RunId, TaskId, Timestamp, Usage};
 use pairbot_protocol::signal::{Envelope, Spend, Target};
 use tokio::sync::Notify;
 
+pub use audit::{Audited, Fault, Origin, OriginDelivery};
 pub use budget::{Budget, ReservationId, SpendLine};
 pub use counts::{Counts, TaskCounts};
+pub use dead::{Act, DeadLetter, Intervention, NoDeadLetter, Replayed, UnreadableSignal};
 pub use error::{Result, StoreError};
 pub use inbox::{Accepted, Content, Delivery, InboxId, InboxRow};
 pub use ledger::{Commit, Committed, LedgerEntry, RunFilter, RunSummary, StoredRun};
-pub use task::{Claimed, Done, FailedAttempt, Lease, TaskEffect, TaskKinds, TaskRecord, TaskState};
+pub use retention::{Cutoff, Kept, Pruned, Tombstone};
+pub use task::{
+    AttemptEnd, Claimed, Done, FailedAttempt, Lease, TaskEffect, TaskKinds, TaskRecord, TaskState,
+};
 
 /// The durable state of a server.
 #[async_trait]
@@ -43,6 +51,9 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// Settles a signal that was looked at and is for nobody; `note` says why.
     async fn inbox_settle(&self, id: InboxId, note: &str, now: Timestamp) -> Result<()>;
 
+    /// Sets a signal aside that cannot be decided, so that it holds up nobody. It is kept, with the reason.
+    async fn inbox_set_aside(&self, id: InboxId, why: &str) -> Result<()>;
+
     // Runs.
 
     /// A run and how many events it has.
@@ -59,6 +70,12 @@ pub trait Store: Send + Sync + fmt::Debug {
 
     /// All events of a run, oldest first, after checking that every hash follows from its predecessor.
     async fn ledger(&self, run: RunId) -> Result<Vec<LedgerEntry>>;
+
+    /// Follows the ledger of a run, or of every run with all tombstones, and finds whatever is not as it was written.
+    async fn audit(&self, run: Option<RunId>) -> Result<Audited>;
+
+    /// The signals that the events of a run were decided on, as far as they are known.
+    async fn origins(&self, run: RunId) -> Result<Vec<Origin>>;
 
     /// Runs, newest first.
     async fn run_list(&self, filter: RunFilter) -> Result<Vec<RunSummary>>;
@@ -85,13 +102,13 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// Ends a task with its results, which count only if the lease still holds.
     async fn complete(&self, lease: &Lease, done: Done, now: Timestamp) -> Result<()>;
 
-    /// Gives a task back, to be tried again from `not_before` on. If it `counts` not, the attempt is forgotten.
+    /// Gives a task back, to be tried again from `not_before` on; `end` says what the attempt counts as.
     async fn retry_later(
         &self,
         lease: &Lease,
         not_before: Timestamp,
         error: &str,
-        counts: bool,
+        end: AttemptEnd,
     ) -> Result<()>;
 
     /// Gives a task up for good. It is kept as a dead letter; the engine hears `signals`.
@@ -99,6 +116,19 @@ pub trait Store: Send + Sync + fmt::Debug {
 
     /// Dead letters, oldest first, at most `limit`.
     async fn dead_letters(&self, limit: usize) -> Result<Vec<TaskRecord>>;
+
+    /// Signals that were set aside, oldest first, at most `limit`.
+    async fn unreadable_signals(&self, limit: usize) -> Result<Vec<UnreadableSignal>>;
+
+    /// A signal that was set aside, dropped ones included.
+    async fn unreadable_signal(&self, id: InboxId) -> Result<Option<UnreadableSignal>>;
+
+    /// Tries a dead letter again in the name of `by`. A task gets fresh attempts and keeps its history; it comes back
+    /// only if its run still waits for it. A signal comes back only if it can be read now.
+    async fn replay(&self, letter: DeadLetter, by: &str, now: Timestamp) -> Result<Replayed>;
+
+    /// Drops a dead letter in the name of `by`, because of `reason`. It is kept, and listed no more.
+    async fn drop_letter(&self, letter: DeadLetter, by: &str, reason: &str, now: Timestamp) -> Result<()>;
 
     /// A task, whatever became of it.
     async fn task(&self, id: TaskId) -> Result<Option<TaskRecord>>;
@@ -166,6 +196,19 @@ pub trait Store: Send + Sync + fmt::Debug {
 
     /// The turns of a conversation, in order.
     async fn turns(&self, run: RunId, key: &str) -> Result<Vec<String>>;
+
+    // Retention.
+
+    /// What [`Self::prune`] would forget now.
+    async fn prunable(&self, cutoff: Cutoff) -> Result<Pruned>;
+
+    /// Forgets settled signals and runs that are over, as far as they are older than the cutoff. Of each run a
+    /// tombstone is kept, and its name is never given again. Whatever waits for somebody is kept: signals that cannot
+    /// be read, runs with dead letters, and runs whose ledger does not hold.
+    async fn prune(&self, cutoff: Cutoff, now: Timestamp) -> Result<Pruned>;
+
+    /// What is left of the runs that were pruned, in the order in which they were.
+    async fn tombstones(&self) -> Result<Vec<Tombstone>>;
 
     // The store itself.
 

@@ -5,6 +5,8 @@ use pairbot_protocol::ids::{FencingToken, InstallationId, RunId, TaskId, Timesta
 use pairbot_protocol::signal::Envelope;
 use serde::{Deserialize, Serialize};
 
+use super::Intervention;
+
 /// An effect that a worker carries out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "effect", rename_all = "kebab-case")]
@@ -82,10 +84,24 @@ pub struct Claimed {
     pub lease: Lease,
     /// What to do.
     pub effect: TaskEffect,
-    /// Which attempt this is, from 1. An attempt that was put off without counting does not count.
+    /// Which attempt this is, from 1. An attempt that was put off or met an outage does not count.
     pub attempt: u32,
+    /// How many attempts met an outage.
+    pub outages: u32,
     /// When it was decided upon.
     pub created_at: Timestamp,
+}
+
+/// What an attempt counts as that ends without a result and without an end of its task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AttemptEnd {
+    /// Nothing: it was told to wait.
+    Snoozed,
+    /// A failure of the task.
+    Failed,
+    /// An outage, which says nothing about the task. Counted apart, so that a long outage does not use up the attempts
+    /// that failures have.
+    Outage,
 }
 
 /// What a task brought about.
@@ -114,6 +130,24 @@ pub enum TaskState {
     Dead,
     /// It was withdrawn.
     Cancelled,
+    /// It was a dead letter, and an operator dropped it.
+    Dropped,
+}
+
+impl TaskState {
+    /// The word for lists and logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Ready => "ready",
+            Self::Delayed => "delayed",
+            Self::Running => "running",
+            Self::Done => "done",
+            Self::Dead => "dead",
+            Self::Cancelled => "cancelled",
+            Self::Dropped => "dropped",
+        }
+    }
 }
 
 /// A task as it is kept.
@@ -131,6 +165,10 @@ pub struct TaskRecord {
     pub state: TaskState,
     /// Attempts that counted.
     pub attempts: u32,
+    /// Attempts that met an outage.
+    pub outages: u32,
+    /// How many events its run had once it was decided upon; none for tasks of older versions.
+    pub version: Option<u64>,
     /// When it was decided upon.
     pub created_at: Timestamp,
     /// When it ended, if it has.
@@ -139,6 +177,8 @@ pub struct TaskRecord {
     pub reason: Option<String>,
     /// The attempts that did not succeed, oldest first.
     pub history: Vec<FailedAttempt>,
+    /// What operators did about it, oldest first.
+    pub interventions: Vec<Intervention>,
 }
 
 /// An attempt at a task that did not succeed.
@@ -152,4 +192,6 @@ pub struct FailedAttempt {
     pub claimed_at: Timestamp,
     /// How it ended.
     pub error: String,
+    /// Whether it met an outage.
+    pub outage: bool,
 }

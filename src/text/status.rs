@@ -8,7 +8,7 @@ use super::blocks::{body, check_name, cost_line, cost_table, counted, folded, no
 use super::checks::word;
 use super::findings::{every, holding};
 use super::prose::cell;
-use super::{RunFacts, answer, halts, phase};
+use super::{RunFacts, answer, halts, phase, unpublished};
 
 /// The status comment: where the run is, what each reviewer and gate says of the present head, what is open, what it
 /// cost, and what a person can do.
@@ -25,6 +25,7 @@ pub fn status_comment(run: &Run, facts: &RunFacts) -> String {
     if open > 0 {
         parts.push(format!("**{} open**\n\n{}", counted(open, "finding"), holding(run)));
     }
+    parts.push(unpublished::part(run));
     parts.push(notices(&facts.notices));
     if !run.findings.is_empty() {
         let title = format!("All findings ({})", run.findings.len());

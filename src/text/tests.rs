@@ -164,6 +164,7 @@ fn run_with(phase: Phase, words: Words) -> Run {
         }],
         feedback: Vec::new(),
         requests: BTreeMap::new(),
+        unpublished: Vec::new(),
     }
 }
 
@@ -497,4 +498,19 @@ fn no_text_is_longer_than_github_takes() {
     for text in every_text(&run) {
         assert!(text.chars().count() < 65_000, "{}", text.chars().count());
     }
+}
+
+#[test]
+fn what_could_not_be_shown_is_named_with_its_reason_in_the_status_comment() {
+    use pairbot_protocol::effect::Publication;
+    use pairbot_protocol::run::Unpublished;
+    let check = Publication::Check { gate: "size".parse().unwrap(), head: head() };
+    let missing = |publication| Unpublished { publication, detail: "422: @octocat\n/stop".to_owned() };
+    let run = Run { unpublished: vec![missing(Some(check)), missing(None)], ..ready() };
+    let text = status_comment(&run, &facts());
+    let part = text.split("\n\n").find(|part| part.contains("- the check")).unwrap();
+    assert_eq!(
+        part,
+        "- the check `size` on `aaaaaaa`: 422: @\u{200b}octocat /stop\n- something: 422: @\u{200b}octocat /stop"
+    );
 }

@@ -7,7 +7,7 @@ use pairbot_protocol::signal::{Envelope, Timer};
 use serde::{Deserialize, Serialize};
 
 use super::Format;
-use crate::store::TaskEffect;
+use crate::store::{TaskEffect, Tombstone};
 
 /// An entry of a ledger. The moment belongs to it, so that the hash chain covers it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +35,11 @@ impl Format for TaskEffect {
 
 impl Format for Run {
     const NAME: &'static str = "a run";
+    const VERSION: u32 = 1;
+}
+
+impl Format for Tombstone {
+    const NAME: &'static str = "a tombstone";
     const VERSION: u32 = 1;
 }
 

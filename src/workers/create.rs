@@ -219,8 +219,9 @@ async fn reviews_are_out(tools: &Tools, task: &Assignment<'_>) -> Result<(), Set
             return Ok(());
         }
         tokio::select! {
-            () = notified => {}
+            biased;
             () = &mut patience => return Ok(()),
+            () = notified => {}
         }
     }
 }
@@ -228,7 +229,7 @@ async fn reviews_are_out(tools: &Tools, task: &Assignment<'_>) -> Result<(), Set
 fn is_unposted_review(task: &TaskRecord) -> bool {
     let open = match task.state {
         TaskState::Waiting | TaskState::Ready | TaskState::Delayed | TaskState::Running => true,
-        TaskState::Done | TaskState::Dead | TaskState::Cancelled => false,
+        TaskState::Done | TaskState::Dead | TaskState::Cancelled | TaskState::Dropped => false,
     };
     let is_review = || {
         wire::decode::<TaskEffect>(&task.payload)

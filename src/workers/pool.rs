@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use pairbot_protocol::effect::Work;
 use pairbot_protocol::ids::Timestamp;
+use pairbot_protocol::run::Unpublished;
 use pairbot_protocol::signal::{Failure, Signal, WorkKind};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -16,7 +17,7 @@ use super::{
     publish, review,
 };
 use crate::bus::Bus;
-use crate::store::{Claimed, StoreError, TaskEffect, TaskKinds};
+use crate::store::{AttemptEnd, Claimed, StoreError, TaskEffect, TaskKinds};
 use crate::telemetry::spans;
 
 /// How much is done at once, and how patiently.
@@ -30,7 +31,7 @@ pub struct PoolSettings {
     pub lease_ms: u64,
     /// How often a task is tried before it is given up. A claim by a worker that died counts too.
     pub attempts_max: u32,
-    /// The same for a task that only lacks GitHub. With the pauses below, some two hours: as long as a run may work by
+    /// The same for a task that only lacks GitHub, counted apart. With the pauses below, some two hours: as long as a run may work by
     /// default before its deadline ends it.
     pub outage_attempts_max: u32,
     /// The pause after the first failed attempt, in milliseconds; each further one doubles it.
@@ -82,12 +83,14 @@ impl Workers {
             while running.try_join_next().is_some() {}
             let Some(free) = NonZeroUsize::new(slots.saturating_sub(running.len())) else {
                 tokio::select! {
+                    biased;
                     () = stop.cancelled() => break,
                     _ = running.join_next() => {}
                 }
                 continue;
             };
             let claimed = tokio::select! {
+                biased;
                 () = stop.cancelled() => break,
                 claimed = self.bus.next(kinds, free) => claimed,
                 Some(_) = running.join_next() => continue,
@@ -107,6 +110,7 @@ impl Workers {
         }
         let ended = async { while running.join_next().await.is_some() {} };
         tokio::select! {
+            biased;
             () = ended => {}
             () = self.tools.clock.sleep(drain) => {
                 warn!("tasks were still running when the time to drain was over; they are taken up again later");
@@ -121,6 +125,7 @@ impl Workers {
         let span = spans::task(&lease.run(), lease.task(), &kind, attempt);
         let result = async {
             let outcome = tokio::select! {
+                biased;
                 outcome = self.perform(&claimed) => outcome,
                 () = self.keep_lease(&claimed) => Err(Setback::Cancelled),
             };
@@ -153,7 +158,15 @@ impl Workers {
                 }
                 Work::Gate { gate, head } => gate::examine(tools, &assignment, gate, head).await,
             },
-            TaskEffect::Publication(publication) => publish::publish(tools, &assignment, publication).await,
+            TaskEffect::Publication(publication) => {
+                let mut product = publish::publish(tools, &assignment, publication).await?;
+                let lacked = |missing: &Unpublished| missing.publication.as_ref() == Some(publication);
+                if assignment.run.unpublished.iter().any(lacked) {
+                    let signal = Signal::Published { publication: publication.clone() };
+                    product.done.signals.push(envelope(&assignment.run, signal));
+                }
+                Ok(product)
+            }
         }
     }
 
@@ -186,16 +199,18 @@ impl Workers {
             }
             Err(Setback::Snooze { until, why }) => {
                 info!(until = until.unix_ms, why, "a task waits");
-                store.retry_later(lease, until.max(now.plus_ms(1)), &why, false).await
+                let until = until.max(now.plus_ms(1));
+                store.retry_later(lease, until, &why, AttemptEnd::Snoozed).await
             }
             Err(Setback::Retry(why)) if claimed.attempt < self.settings.attempts_max => {
-                self.try_again(claimed, &why, now).await
+                self.try_again(claimed, &why, AttemptEnd::Failed, claimed.attempt, now).await
             }
-            Err(Setback::Outage(why)) if claimed.attempt < self.settings.outage_attempts_max => {
-                self.try_again(claimed, &why, now).await
+            Err(Setback::Outage(why)) if claimed.outages + 1 < self.settings.outage_attempts_max => {
+                self.try_again(claimed, &why, AttemptEnd::Outage, claimed.outages + 1, now).await
             }
             Err(Setback::Retry(why) | Setback::Outage(why)) => {
-                let detail = format!("given up after {} attempts: {why}", claimed.attempt);
+                let attempts = claimed.attempt.saturating_add(claimed.outages);
+                let detail = format!("given up after {attempts} attempts: {why}");
                 self.bury(claimed, Failure::Agent, detail, now).await
             }
             Err(Setback::GiveUp { failure, detail }) => self.bury(claimed, failure, detail, now).await,
@@ -206,15 +221,28 @@ impl Workers {
         };
         match stored {
             // Whoever took the lease, or withdrew the work, decides what becomes of the task.
-            Err(StoreError::LeaseLost { .. }) => Ok(()),
+            Err(StoreError::LeaseLost { .. }) => {
+                // The pull request may be there all the same, and no result can say so any more.
+                if matches!(claimed.effect, TaskEffect::Work(Work::OpenPullRequest { .. })) {
+                    self.tools.reconciler.ask();
+                }
+                Ok(())
+            }
             other => other,
         }
     }
 
-    async fn try_again(&self, claimed: &Claimed, why: &str, now: Timestamp) -> Result<(), StoreError> {
-        let at = self.again_at(now, claimed.attempt);
-        warn!(attempt = claimed.attempt, why, "a task is tried again");
-        self.tools.store.retry_later(&claimed.lease, at, why, true).await
+    async fn try_again(
+        &self,
+        claimed: &Claimed,
+        why: &str,
+        end: AttemptEnd,
+        number: u32,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let at = self.again_at(now, number);
+        warn!(attempt = claimed.attempt, outages = claimed.outages, why, "a task is tried again");
+        self.tools.store.retry_later(&claimed.lease, at, why, end).await
     }
 
     async fn bury(
@@ -226,9 +254,15 @@ impl Workers {
     ) -> Result<(), StoreError> {
         warn!(%detail, "a task is given up");
         let lease = &claimed.lease;
-        let signals = match self.tools.store.run(lease.run()).await? {
-            Some(stored) => vec![envelope(&stored.run, failed(&claimed.effect, failure, &detail))],
-            None => Vec::new(),
+        let signals = match self.tools.store.run(lease.run()).await {
+            Ok(Some(stored)) => vec![envelope(&stored.run, failed(&claimed.effect, failure, &detail))],
+            Ok(None) => Vec::new(),
+            // Nobody can be told; the dead letter is what is left to say it.
+            Err(error @ StoreError::Unreadable { .. }) => {
+                error!(%error, "a run cannot be read, so it does not hear of a task that was given up");
+                Vec::new()
+            }
+            Err(error) => return Err(error),
         };
         self.tools.store.bury(lease, &detail, signals, now).await
     }
@@ -255,7 +289,7 @@ fn failed(effect: &TaskEffect, failure: Failure, detail: &str) -> Signal {
         TaskEffect::Work(Work::Gate { gate, head }) => {
             WorkKind::Gate { gate: gate.clone(), head: head.clone() }
         }
-        TaskEffect::Publication(_) => WorkKind::Publish,
+        TaskEffect::Publication(publication) => WorkKind::Publish { publication: Some(publication.clone()) },
     };
     let detail = detail.chars().take(2_000).collect();
     Signal::TaskFailed { work, failure, detail }

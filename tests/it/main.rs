@@ -6,3 +6,4 @@ mod browser;
 mod conformance;
 mod process;
 mod scenarios;
+mod simulation;

@@ -68,11 +68,7 @@ async fn send(shared: &Arc<Shared>, id: u64, request: Option<WebhookRequest>) {
         None => Err("failed to connect to host".to_owned()),
     };
     shared.with(|state| {
-        match result {
-            Ok(status @ 200..300) => state.record_attempt(id, status, "OK"),
-            Ok(status) => state.record_attempt(id, status, &format!("Invalid HTTP Response: {status}")),
-            Err(reason) => state.record_attempt(id, 502, &reason),
-        }
+        state.note_answer(id, result.as_ref().map(|status| *status).map_err(String::as_str));
         state.mail.in_flight -= 1;
     });
     shared.delivered.notify_waiters();

@@ -450,6 +450,11 @@ impl GitHubSim {
         self.deliveries_where(|_, _| true)
     }
 
+    /// How many webhook deliveries there were so far.
+    pub fn delivery_count(&self) -> usize {
+        self.shared.with(|state| state.mail.deliveries.len())
+    }
+
     /// The deliveries that are kept back, in the order they would go.
     pub fn held_webhooks(&self) -> Vec<DeliverySeen> {
         self.deliveries_where(|state, id| state.mail.held.contains(&id))

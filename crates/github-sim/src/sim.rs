@@ -14,7 +14,7 @@ use crate::limits::{LimitBook, Limits};
 use crate::reply::Reply;
 use crate::server::{Shared, lock, router};
 use crate::state::State;
-use crate::webhooks::{Mail, Mishap, MishapRule};
+use crate::webhooks::{Mail, Mishap, MishapRule, WebhookRequest};
 
 /// How to start.
 #[derive(Debug, Clone)]
@@ -265,6 +265,26 @@ impl GitHubSim {
             state.mail.ready.extend(found);
             found.is_some()
         })
+    }
+
+    /// The numbers of the deliveries that are kept back, oldest first.
+    pub fn held_webhook_ids(&self) -> Vec<u64> {
+        self.shared.with(|state| state.mail.held.iter().copied().collect())
+    }
+
+    /// Takes one delivery out of those that were kept back, as the request that it is, for whoever carries webhooks
+    /// without a courier; `None` if it is not among them or has no address. It waits for [`Self::webhook_answered`].
+    pub fn take_webhook(&self, id: u64) -> Option<WebhookRequest> {
+        self.shared.with(|state| {
+            let index = state.mail.held.iter().position(|held| *held == id)?;
+            state.mail.held.remove(index);
+            state.webhook_request(id)
+        })
+    }
+
+    /// Notes what the receiver of a delivery answered, or why it did not.
+    pub fn webhook_answered(&self, id: u64, answer: Result<u16, &str>) {
+        self.shared.with(|state| state.note_answer(id, answer));
     }
 
     /// Loses one delivery that was kept back, as if its receiver had been down; `false` if it is not among them.

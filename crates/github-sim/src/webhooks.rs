@@ -195,6 +195,15 @@ impl State {
         }
     }
 
+    /// Writes down what the receiver answered, or why it did not.
+    pub(crate) fn note_answer(&mut self, id: u64, answer: Result<u16, &str>) {
+        match answer {
+            Ok(status @ 200..300) => self.record_attempt(id, status, "OK"),
+            Ok(status) => self.record_attempt(id, status, &format!("Invalid HTTP Response: {status}")),
+            Err(reason) => self.record_attempt(id, 502, reason),
+        }
+    }
+
     /// The delivery as an HTTP request; `None` if its hook is gone or has no address.
     pub(crate) fn webhook_request(&self, id: u64) -> Option<WebhookRequest> {
         let delivery = self.mail.deliveries.get(&id)?;

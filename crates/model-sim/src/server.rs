@@ -72,12 +72,29 @@ pub struct StartError {
 pub struct ModelSim {
     address: SocketAddr,
     state: Arc<State>,
-    serving: JoinHandle<()>,
+    serving: Option<JoinHandle<()>>,
 }
 
 impl Drop for ModelSim {
     fn drop(&mut self) {
-        self.serving.abort();
+        if let Some(serving) = &self.serving {
+            serving.abort();
+        }
+    }
+}
+
+impl State {
+    fn of(config: SimConfig) -> Self {
+        let mut scripts: Vec<Script> = stories::STORIES.iter().map(stories::Story::script).collect();
+        scripts.extend(config.scripts);
+        Self {
+            keys: config.keys,
+            models: config.models,
+            context_tokens_max: config.context_tokens_max,
+            scripts: Mutex::new(scripts),
+            faults: Mutex::default(),
+            ledger: Mutex::default(),
+        }
     }
 }
 
@@ -88,23 +105,26 @@ impl ModelSim {
         let failed = |source| StartError { port, source };
         let listener = TcpListener::bind(("127.0.0.1", port)).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        let mut scripts: Vec<Script> = stories::STORIES.iter().map(stories::Story::script).collect();
-        scripts.extend(config.scripts);
-        let state = Arc::new(State {
-            keys: config.keys,
-            models: config.models,
-            context_tokens_max: config.context_tokens_max,
-            scripts: Mutex::new(scripts),
-            faults: Mutex::default(),
-            ledger: Mutex::default(),
-        });
+        let state = Arc::new(State::of(config));
         let router = router(Arc::clone(&state));
         let serving = tokio::spawn(async move {
             if let Err(error) = axum::serve(listener, router).await {
                 tracing::error!(%error, "the model server stopped");
             }
         });
-        Ok(Self { address, state, serving })
+        Ok(Self { address, state, serving: Some(serving) })
+    }
+
+    /// A server that listens nowhere and answers by its [`router`](Self::router) alone, under the address that its
+    /// configuration names.
+    pub fn without_socket(config: SimConfig) -> Self {
+        let address = SocketAddr::from(([127, 0, 0, 1], config.port));
+        Self { address, state: Arc::new(State::of(config)), serving: None }
+    }
+
+    /// The same service without a socket.
+    pub fn router(&self) -> Router {
+        router(Arc::clone(&self.state))
     }
 
     /// What to set as `ANTHROPIC_BASE_URL`: calls go to `/v1/messages` below it.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::effect::{PUBLICATIONS_LANE, Publication};
 use crate::event::Event;
 use crate::finding::{Answer, Finding, FindingState};
 use crate::ids::{
@@ -9,7 +10,7 @@ use crate::ids::{
 };
 use crate::run::{
     AfterInspection, GateProgress, HandedIn, Phase, RequestState, ReviewProgress, ReviewRecord, Run,
-    Validation,
+    Unpublished, Validation,
 };
 use crate::signal::{Actor, IssueFacts, Spend};
 
@@ -55,6 +56,7 @@ pub fn opened(
         reviews: Vec::new(),
         feedback: Vec::new(),
         requests: BTreeMap::new(),
+        unpublished: Vec::new(),
     }
 }
 
@@ -71,7 +73,7 @@ pub fn replay<'a>(events: impl IntoIterator<Item = &'a Event>) -> Option<Run> {
 pub fn apply(mut run: Run, event: &Event) -> Run {
     match event {
         // A ledger has one beginning, which `begin` read.
-        Event::Opened { .. } | Event::PublicationFailed { .. } => {}
+        Event::Opened { .. } => {}
         Event::Refused { reason } => run.phase = Phase::Refused { reason: *reason },
         Event::PolicyAdopted { policy, base } => {
             run.policy = Some((**policy).clone());
@@ -193,8 +195,30 @@ pub fn apply(mut run: Run, event: &Event) -> Run {
             run.paused = false;
             run.phase = Phase::Closed { closing: *closing, by: by.clone(), last: take_validation(&mut run) };
         }
+        Event::PublicationFailed { detail, publication } => {
+            if let Some(publication) = publication {
+                run.unpublished.retain(|missing| missing.publication.as_ref() != Some(publication));
+                lack(&mut run, Some(publication.clone()), detail);
+            }
+        }
+        Event::PublicationMade { publication } => {
+            run.unpublished.retain(|missing| missing.publication.as_ref() != Some(publication));
+        }
+        Event::TaskUnreadable { lane, detail } => {
+            if lane == PUBLICATIONS_LANE {
+                lack(&mut run, None, detail);
+            }
+        }
     }
     run
+}
+
+/// Keeps what could not be shown. The status comment is where that is said, so its own failure is not: to say so would
+/// be to fail again, without end (promise P4).
+fn lack(run: &mut Run, publication: Option<Publication>, detail: &str) {
+    if publication != Some(Publication::Status) {
+        run.unpublished.push(Unpublished { publication, detail: detail.to_owned() });
+    }
 }
 
 fn add_spend(run: &mut Run, spend: Spend) {

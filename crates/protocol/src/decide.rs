@@ -14,6 +14,7 @@ mod settle;
 
 pub use plan::Decision;
 use plan::Plan;
+pub(crate) use review::is_awaited;
 
 use crate::ids::{InstallationId, RunId, Timestamp};
 use crate::run::Run;
@@ -67,6 +68,7 @@ pub fn decide(run: &Run, signal: &Signal, now: Timestamp) -> Decision {
         Signal::TaskFailed { work, failure, detail } => {
             recover::task_failed(&mut plan, work, *failure, detail);
         }
+        Signal::Published { publication } => recover::published(&mut plan, publication),
         Signal::TimerFired { timer } => recover::timer_fired(&mut plan, timer),
     }
     plan.finish()

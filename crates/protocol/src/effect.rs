@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 use crate::ids::{CommentId, FindingId, GateName, HeadSha, Money, ReviewId, ReviewerName, Round, Timestamp};
 use crate::signal::{Actor, RequestId, Timer};
 
+/// The lane that all publications of a run share. No lane of work has its name.
+pub const PUBLICATIONS_LANE: &str = "publications";
+
 /// An intention.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "effect", rename_all = "kebab-case")]
@@ -103,6 +106,8 @@ pub enum Publication {
         /// Which.
         with: Reaction,
     },
+    /// That the pull request was opened when the run had ended already, and so is closed.
+    Stray,
     /// An answer to someone's request.
     Answer {
         /// Which request; its text is in the run.
@@ -177,6 +182,11 @@ impl Work {
             Self::Gate { gate, .. } => format!("gate:{gate}"),
         }
     }
+
+    /// The request that a lane of [`Work::ReadPermission`] is about.
+    pub fn request_of_lane(lane: &str) -> Option<RequestId> {
+        lane.strip_prefix("permission:")?.parse().ok().map(RequestId)
+    }
 }
 
 impl Publication {
@@ -189,6 +199,7 @@ impl Publication {
             Self::Review { reviewer, head } => format!("review:{reviewer}:{head}"),
             Self::Thread { finding } => format!("thread:{finding}"),
             Self::DraftState => "draft".to_owned(),
+            Self::Stray => "stray".to_owned(),
             Self::Reaction { to, with } => {
                 let to = match to {
                     ReactionTarget::Issue => "issue".to_owned(),

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::effect::Publication;
 use crate::finding::Finding;
 use crate::ids::{
     BaseSha, FindingId, GateName, HeadSha, InstallationId, Money, ReviewerName, Round, RunId, Timestamp,
@@ -240,7 +241,22 @@ pub enum Event {
     },
     /// Something could not be written on GitHub although it was tried as often as allowed.
     PublicationFailed {
-        /// What was tried and why it failed.
+        /// Why it failed.
+        detail: String,
+        /// What was tried; none in ledgers of older versions.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        publication: Option<Publication>,
+    },
+    /// What could not be written on GitHub was written after all.
+    PublicationMade {
+        /// What.
+        publication: Publication,
+    },
+    /// Something that was to be done is stored in a form that this version cannot read, and was given up.
+    TaskUnreadable {
+        /// The lane it waited in.
+        lane: String,
+        /// Why it cannot be read.
         detail: String,
     },
 }

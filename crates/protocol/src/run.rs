@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::command::Command;
+use crate::effect::Publication;
 use crate::finding::Finding;
 use crate::ids::{
     BaseSha, FindingId, GateName, HeadSha, InstallationId, Money, ReviewerName, Round, RunId, Timestamp,
@@ -68,6 +69,18 @@ pub struct Run {
     pub feedback: Vec<Feedback>,
     /// What people asked for by command or button, by number.
     pub requests: BTreeMap<RequestId, Request>,
+    /// What could not be shown on GitHub although it was tried as often as allowed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unpublished: Vec<Unpublished>,
+}
+
+/// Something that could not be shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unpublished {
+    /// What; none if not even that can be read.
+    pub publication: Option<Publication>,
+    /// Why, as whoever refused it said.
+    pub detail: String,
 }
 
 /// What a creator handed in.

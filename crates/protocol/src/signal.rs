@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::command::Command;
+use crate::effect::Publication;
 use crate::finding::{Answer, Remark, Verification};
 use crate::ids::{
     BaseSha, CommentId, GateName, HeadSha, InstallationId, IssueNumber, Login, Money, PullRequestNumber,
@@ -254,6 +255,11 @@ pub enum Signal {
         /// In words, for a person.
         detail: String,
     },
+    /// Something was written on GitHub after all that had been given up.
+    Published {
+        /// What.
+        publication: Publication,
+    },
     /// A timer of the run went off.
     TimerFired {
         /// Which one.
@@ -453,7 +459,16 @@ pub enum WorkKind {
     /// Opening the pull request.
     OpenPullRequest,
     /// Writing something on GitHub.
-    Publish,
+    Publish {
+        /// What; none where an older version told of it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        publication: Option<Publication>,
+    },
+    /// Something that this version cannot read.
+    Unreadable {
+        /// The lane it waited in, which alone is known of it: see [`Work::lane`](crate::effect::Work::lane).
+        lane: String,
+    },
 }
 
 /// What a task cost.

@@ -120,6 +120,7 @@ tags!(Signal, signals_keep_their_form, {
     Signal::GateReported { .. } => "gate-reported",
     Signal::ReviewWithheld { .. } => "review-withheld",
     Signal::TaskFailed { .. } => "task-failed",
+    Signal::Published { .. } => "published",
     Signal::TimerFired { .. } => "timer-fired",
 }, &[
     r#"{"signal":"label-set","by":BY,"issue":ISSUE}"#,
@@ -149,6 +150,7 @@ tags!(Signal, signals_keep_their_form, {
     r#"{"signal":"gate-reported","gate":"size","head":"HEAD","report":REPORT}"#,
     r#"{"signal":"review-withheld","reviewer":"alpha","head":"HEAD","actual":null}"#,
     r#"{"signal":"task-failed","work":{"work":"create"},"failure":"conflict","detail":"d"}"#,
+    r#"{"signal":"published","publication":{"publish":"answer","request":1}}"#,
     r#"{"signal":"timer-fired","timer":{"timer":"deadline"}}"#,
 ]);
 
@@ -200,7 +202,8 @@ tags!(WorkKind, kinds_of_work_keep_their_form, {
     WorkKind::Review { .. } => "review",
     WorkKind::Gate { .. } => "gate",
     WorkKind::OpenPullRequest => "open-pull-request",
-    WorkKind::Publish => "publish",
+    WorkKind::Publish { .. } => "publish",
+    WorkKind::Unreadable { .. } => "unreadable",
 }, &[
     r#"{"work":"inspect"}"#,
     r#"{"work":"read-permission","request":1}"#,
@@ -209,6 +212,8 @@ tags!(WorkKind, kinds_of_work_keep_their_form, {
     r#"{"work":"gate","gate":"size","head":"HEAD"}"#,
     r#"{"work":"open-pull-request"}"#,
     r#"{"work":"publish"}"#,
+    r#"{"work":"publish","publication":{"publish":"draft-state"}}"#,
+    r#"{"work":"unreadable","lane":"create"}"#,
 ]);
 
 tags!(Timer, timers_keep_their_form, {
@@ -288,6 +293,8 @@ tags!(Event, events_keep_their_form, {
     Event::Merged { .. } => "merged",
     Event::Closed { .. } => "closed",
     Event::PublicationFailed { .. } => "publication-failed",
+    Event::PublicationMade { .. } => "publication-made",
+    Event::TaskUnreadable { .. } => "task-unreadable",
 }, &[
     r#"{"event":"opened","run":"1-7-1","installation":2,"by":BY,"issue":ISSUE,"at":1000}"#,
     r#"{"event":"refused","reason":{"refused":"not-permitted","found":"read"}}"#,
@@ -359,6 +366,12 @@ tags!(Event, events_keep_their_form, {
     r#"{"event":"closed","closing":"stopped","by":BY}"#,
     r#"{"event":"closed","closing":{"access-lost":{"loss":"repository-removed"}},"by":BY}"#,
     r#"{"event":"publication-failed","detail":"d"}"#,
+    concat!(
+        r#"{"event":"publication-failed","detail":"d","publication":{"publish":"check","gate":"size","#,
+        r#""head":"HEAD"}}"#
+    ),
+    r#"{"event":"publication-made","publication":{"publish":"status"}}"#,
+    r#"{"event":"task-unreadable","lane":"create","detail":"d"}"#,
 ]);
 
 tags!(Effect, effects_keep_their_form, {
@@ -393,6 +406,7 @@ tags!(Publication, publications_keep_their_form, {
     Publication::Review { .. } => "review",
     Publication::Thread { .. } => "thread",
     Publication::DraftState => "draft-state",
+    Publication::Stray => "stray",
     Publication::Reaction { .. } => "reaction",
     Publication::Answer { .. } => "answer",
 }, &[
@@ -401,6 +415,7 @@ tags!(Publication, publications_keep_their_form, {
     r#"{"publish":"review","reviewer":"alpha","head":"HEAD"}"#,
     r#"{"publish":"thread","finding":"alpha-1-1"}"#,
     r#"{"publish":"draft-state"}"#,
+    r#"{"publish":"stray"}"#,
     r#"{"publish":"reaction","to":{"on":"issue"},"with":"seen"}"#,
     r#"{"publish":"reaction","to":{"on":"comment","id":5},"with":"accepted"}"#,
     r#"{"publish":"reaction","to":{"on":"line-comment","id":5},"with":"refused"}"#,

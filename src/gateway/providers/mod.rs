@@ -8,8 +8,8 @@ mod transport;
 use std::fmt;
 use std::time::Duration;
 
+use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use pairbot_protocol::ids::{Timestamp, Usage};
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +17,7 @@ pub use self::failure::ProviderError;
 pub(super) use self::failure::{Charge, Failed};
 use super::message::{Block, ModelRequest, StopReason};
 use super::prices::ModelFacts;
+use super::transport::ModelTransport;
 use crate::ports::Clock;
 
 /// Whose API is spoken.
@@ -97,7 +98,7 @@ pub(super) fn body(
 
 /// Sends a request once and reads the whole answer.
 pub(super) async fn attempt(
-    http: &reqwest::Client,
+    sent_by: &dyn ModelTransport,
     clock: &dyn Clock,
     settings: &ProviderSettings,
     body: Vec<u8>,
@@ -109,7 +110,7 @@ pub(super) async fn attempt(
         ProviderKind::Anthropic => (format!("{base}/v1/messages"), anthropic_headers(&settings.key)?),
         ProviderKind::OpenAi => (format!("{base}/chat/completions"), openai_headers(&settings.key)?),
     };
-    let exchange = transport::Exchange { http, clock, limits, key: &settings.key };
+    let exchange = transport::Exchange { transport: sent_by, clock, limits, key: &settings.key };
     let response = exchange.post(&url, headers, body, stream).await?;
     match (settings.kind, stream) {
         (ProviderKind::Anthropic, true) => exchange.read_stream::<anthropic::Stream>(response).await,
@@ -129,7 +130,7 @@ fn anthropic_headers(key: &SecretString) -> Result<HeaderMap, Failed> {
 fn openai_headers(key: &SecretString) -> Result<HeaderMap, Failed> {
     let mut headers = HeaderMap::new();
     let value = secret_header(&format!("Bearer {}", key.expose_secret()))?;
-    headers.insert(reqwest::header::AUTHORIZATION, value);
+    headers.insert(AUTHORIZATION, value);
     Ok(headers)
 }
 

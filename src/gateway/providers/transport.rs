@@ -5,12 +5,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use eventsource_stream::{EventStreamError, Eventsource};
 use futures_util::{Stream, StreamExt};
+use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use http::{Method, Request, Response, Uri};
 use pairbot_protocol::ids::Timestamp;
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::failure::from_status;
 use super::{Answer, Assembler, AttemptLimits, Charge, Failed, ProviderError};
+use crate::gateway::transport::{AnswerBody, ModelTransport, SendError};
 use crate::ports::Clock;
 
 /// How large an answer may be, framing included. The longest answer that a model gives is below 2 MiB of text.
@@ -20,7 +22,7 @@ const ERROR_BYTES_MAX: usize = 64 * 1024;
 
 /// What an exchange needs.
 pub(super) struct Exchange<'a> {
-    pub(super) http: &'a reqwest::Client,
+    pub(super) transport: &'a dyn ModelTransport,
     pub(super) clock: &'a dyn Clock,
     pub(super) limits: AttemptLimits,
     pub(super) key: &'a SecretString,
@@ -43,16 +45,21 @@ impl Exchange<'_> {
         mut headers: HeaderMap,
         body: Vec<u8>,
         stream: bool,
-    ) -> Result<reqwest::Response, Failed> {
+    ) -> Result<Response<AnswerBody>, Failed> {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        let request = self.http.post(url).headers(headers).body(body);
+        let uri: Uri = url.parse().map_err(|error| {
+            Failed::free(ProviderError::Unreachable { message: format!("its address is not a URL: {error}") })
+        })?;
+        let mut request = Request::new(Bytes::from(body));
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = uri;
+        *request.headers_mut() = headers;
         // A whole answer comes after all silence, so only the end of time bounds it.
         let patience = if stream { self.silence_ends() } else { self.limits.until };
-        let sent = self.by(patience, request.send()).await;
+        let sent = self.by(patience, self.transport.send(request)).await;
         let response = match sent {
             None => return Err(Failed::charged(ProviderError::Timeout)),
-            // The address is of no use to a reader of the error and may hold a token of a proxy.
-            Some(Err(error)) => return Err(self.unsent(&error.without_url())),
+            Some(Err(error)) => return Err(self.unsent(&error)),
             Some(Ok(response)) => response,
         };
         let status = response.status().as_u16();
@@ -65,7 +72,7 @@ impl Exchange<'_> {
     }
 
     /// Reads an answer that is not streamed.
-    pub(super) async fn read_all(&self, response: reqwest::Response) -> Result<Vec<u8>, Failed> {
+    pub(super) async fn read_all(&self, response: Response<AnswerBody>) -> Result<Vec<u8>, Failed> {
         let mut body = std::pin::pin!(bounded(response, ANSWER_BYTES_MAX));
         let mut all = Vec::new();
         loop {
@@ -81,7 +88,7 @@ impl Exchange<'_> {
     /// Reads a stream of events to its end.
     pub(super) async fn read_stream<A: Assembler>(
         &self,
-        response: reqwest::Response,
+        response: Response<AnswerBody>,
     ) -> Result<Answer, Failed> {
         let mut events = std::pin::pin!(bounded(response, ANSWER_BYTES_MAX).eventsource());
         let mut answer = A::default();
@@ -123,22 +130,15 @@ impl Exchange<'_> {
         Failed { error, charge }
     }
 
-    fn unsent(&self, error: &reqwest::Error) -> Failed {
-        let mut message = error.to_string();
-        let mut cause = std::error::Error::source(error);
-        while let Some(inner) = cause {
-            message = format!("{message}: {inner}");
-            cause = inner.source();
+    fn unsent(&self, error: &SendError) -> Failed {
+        let message = self.redact(&error.to_string());
+        match error {
+            SendError::NotSent(_) => Failed::free(ProviderError::Unreachable { message }),
+            SendError::Broken(_) => Failed::charged(ProviderError::Cut { message }),
         }
-        let message = self.redact(&message);
-        if error.is_connect() || error.is_builder() {
-            return Failed::free(ProviderError::Unreachable { message });
-        }
-        // The connection broke with the request on its way: it may have been read.
-        Failed::charged(ProviderError::Cut { message })
     }
 
-    async fn read_error(&self, response: reqwest::Response) -> String {
+    async fn read_error(&self, response: Response<AnswerBody>) -> String {
         let mut body = std::pin::pin!(bounded(response, ERROR_BYTES_MAX));
         let mut all = Vec::new();
         while let Some(Some(Ok(chunk))) = self.by(self.silence_ends(), body.next()).await {
@@ -167,10 +167,10 @@ impl Exchange<'_> {
     }
 }
 
-fn bounded(response: reqwest::Response, bytes_max: usize) -> impl Stream<Item = Result<Bytes, BodyError>> {
+fn bounded(response: Response<AnswerBody>, bytes_max: usize) -> impl Stream<Item = Result<Bytes, BodyError>> {
     let mut left = bytes_max;
-    response.bytes_stream().map(move |chunk| {
-        let chunk = chunk.map_err(|error| BodyError::Connection(error.without_url().to_string()))?;
+    response.into_body().map(move |chunk| {
+        let chunk = chunk.map_err(BodyError::Connection)?;
         left = left.checked_sub(chunk.len()).ok_or(BodyError::TooLarge)?;
         Ok(chunk)
     })

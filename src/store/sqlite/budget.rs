@@ -22,7 +22,8 @@ pub(super) fn set_limit(db: &Connection, run: RunKey, limit: Money) -> Result<()
     Ok(())
 }
 
-fn load(db: &Connection, run: RunKey) -> Result<Budget> {
+/// Where the money of a run is.
+pub(super) fn load(db: &Connection, run: RunKey) -> Result<Budget> {
     let budget = db
         .prepare_cached(
             "SELECT limit_microdollars, spent_microdollars, reserved_microdollars, calls, input_tokens, \

@@ -35,11 +35,13 @@ pub(super) struct Hand {
     pub(super) claimed: Vec<Claimed>,
     /// How many tasks became ready on the way.
     pub(super) promoted: usize,
+    /// How many tasks could not be read, of which their runs are told.
+    pub(super) buried: usize,
 }
 
 impl Claim {
     pub(super) fn make(&self, db: &Connection, turn: &mut Turn) -> Result<Hand> {
-        let mut hand = Hand { claimed: Vec::new(), promoted: promote(db, self.now)? };
+        let mut hand = Hand { claimed: Vec::new(), promoted: promote(db, self.now)?, buried: 0 };
         while hand.claimed.len() < self.slots {
             let Some((installation, task)) = next(db, self.kinds, turn.0)? else { break };
             turn.0 = Some(installation);
@@ -48,6 +50,7 @@ impl Claim {
                 Err(error) => {
                     tracing::error!(%task, %error, "buried a task that this version cannot read");
                     bury_unreadable(db, task, &error, self.now)?;
+                    hand.buried += 1;
                 }
             }
         }
@@ -65,7 +68,7 @@ fn promote(db: &Connection, now: Timestamp) -> Result<usize> {
         .collect::<rusqlite::Result<Vec<_>>>()?;
     for (task, state) in &due {
         if *state == 3 {
-            record_failure(db, TaskId(identified(*task)), "its lease expired")?;
+            record_failure(db, TaskId(identified(*task)), "its lease expired", false)?;
             budget::charge_open(db, TaskId(identified(*task)))?;
         }
         db.prepare_cached("UPDATE task SET state = 1, due = NULL WHERE id = ?1")?.execute([task])?;
@@ -113,14 +116,14 @@ fn first_from(db: &Connection, kinds: &[u8], from: i64) -> Result<Option<(i64, i
 /// Leases one task, or says why it cannot be read.
 fn take(db: &Connection, claim: &Claim, task: TaskId) -> Result<std::result::Result<Claimed, WireError>> {
     let until = claim.now.plus_ms(claim.lease_ms);
-    let (run, installation, fence, attempt, payload, created_at) = db
+    let (run, installation, fence, attempt, payload, created_at, outages) = db
         .prepare_cached(
             "UPDATE task SET state = 3, fence = fence + 1, attempts = attempts + 1, due = ?2, claimed_at = ?3, \
-             worker = ?4 WHERE id = ?1 RETURNING run, installation, fence, attempts, payload, created_at",
+             worker = ?4 WHERE id = ?1 RETURNING run, installation, fence, attempts, payload, created_at, outages",
         )?
         .query_row((identity(task.0), moment(until), moment(claim.now), &claim.worker), |row| {
             let payload: String = row.get(4)?;
-            Ok((row.get::<_, i64>(0)?, row.get(1)?, row.get(2)?, row.get(3)?, payload, row.get(5)?))
+            Ok((row.get::<_, i64>(0)?, row.get(1)?, row.get(2)?, row.get(3)?, payload, row.get(5)?, row.get(6)?))
         })?;
     let run = db
         .prepare_cached("SELECT repository, issue, ordinal FROM run WHERE id = ?1")?
@@ -135,6 +138,7 @@ fn take(db: &Connection, claim: &Claim, task: TaskId) -> Result<std::result::Res
         ),
         effect,
         attempt,
+        outages,
         created_at: moment_of(created_at),
     }))
 }

@@ -17,10 +17,11 @@ pub(super) enum RowState {
     Applied = 1,
     Ignored = 2,
     Unreadable = 3,
+    Dropped = 4,
 }
 
 impl RowState {
-    fn column(self) -> u8 {
+    pub(super) fn column(self) -> u8 {
         self as u8
     }
 }

@@ -1,14 +1,14 @@
 //! What the holder of a lease may do. Each statement names the fence, so an old holder changes nothing.
 
-use pairbot_protocol::ids::{RunId, TaskId, Timestamp};
-use pairbot_protocol::signal::Envelope;
+use pairbot_protocol::ids::{InstallationId, RunId, TaskId, Timestamp};
+use pairbot_protocol::signal::{Envelope, Failure, Signal, Target, WorkKind};
 use rusqlite::{Connection, OptionalExtension};
 
 use super::budget;
-use super::columns::{RunKey, identity, moment, run_key};
+use super::columns::{RunKey, identified, identity, moment, run_id_at, run_key};
 use super::inbox::{self, NewRow};
 use super::outbox;
-use crate::store::{Done, Lease, Result, StoreError};
+use crate::store::{AttemptEnd, Done, Lease, Result, StoreError};
 use crate::wire::WireError;
 
 /// The run of a lease that holds.
@@ -71,7 +71,7 @@ pub(super) fn bury(
     now: Timestamp,
 ) -> Result<()> {
     check(db, lease)?;
-    record_failure(db, lease.task(), reason)?;
+    record_failure(db, lease.task(), reason, false)?;
     finish(db, lease, Finish::Dead(reason), now)?;
     for row in signals {
         inbox::insert(db, row)?;
@@ -112,35 +112,61 @@ pub(super) fn retry_later(
     lease: &Lease,
     not_before: Timestamp,
     error: &str,
-    counts: bool,
+    end: AttemptEnd,
 ) -> Result<()> {
     check(db, lease)?;
-    if counts {
-        record_failure(db, lease.task(), error)?;
+    // A claim counts as an attempt; what was none is taken back.
+    let (taken_back, outages) = match end {
+        AttemptEnd::Failed => (0, 0),
+        AttemptEnd::Snoozed => (1, 0),
+        AttemptEnd::Outage => (1, 1),
+    };
+    if end != AttemptEnd::Snoozed {
+        record_failure(db, lease.task(), error, end == AttemptEnd::Outage)?;
     }
-    db.prepare_cached("UPDATE task SET state = 2, due = ?2, attempts = attempts - ?3 WHERE id = ?1")?
-        .execute((identity(lease.task().0), moment(not_before), u8::from(!counts)))?;
+    db.prepare_cached(
+        "UPDATE task SET state = 2, due = ?2, attempts = attempts - ?3, outages = outages + ?4 WHERE id = ?1",
+    )?
+    .execute((identity(lease.task().0), moment(not_before), taken_back, outages))?;
     budget::charge_open(db, lease.task())
 }
 
 /// Keeps what became of an attempt that is under way.
-pub(super) fn record_failure(db: &Connection, task: TaskId, error: &str) -> Result<()> {
+pub(super) fn record_failure(db: &Connection, task: TaskId, error: &str, outage: bool) -> Result<()> {
     db.prepare_cached(
-        "INSERT INTO failed_attempt (task, fence, claimed_at, worker, error) \
-         SELECT id, fence, coalesce(claimed_at, 0), coalesce(worker, ''), ?2 FROM task WHERE id = ?1",
+        "INSERT INTO failed_attempt (task, fence, claimed_at, worker, error, outage) \
+         SELECT id, fence, coalesce(claimed_at, 0), coalesce(worker, ''), ?2, ?3 FROM task WHERE id = ?1",
     )?
-    .execute((identity(task.0), error))?;
+    .execute((identity(task.0), error, outage))?;
     Ok(())
 }
 
-/// Ends a task that this version cannot read, so that it holds up nobody.
+/// Ends a task that this version cannot read, so that it holds up nobody, and tells its run.
 pub(super) fn bury_unreadable(db: &Connection, task: TaskId, why: &WireError, now: Timestamp) -> Result<()> {
-    let (run, lane): (i64, String) = db
+    let detail = why.to_string();
+    record_failure(db, task, &detail, false)?;
+    let (key, lane, installation): (i64, String, i64) = db
         .prepare_cached(
-            "UPDATE task SET state = 5, due = NULL, finished_at = ?2, reason = ?3 WHERE id = ?1 RETURNING run, lane",
+            "UPDATE task SET state = 5, due = NULL, finished_at = ?2, reason = ?3 WHERE id = ?1 \
+             RETURNING run, lane, installation",
         )?
-        .query_row((identity(task.0), moment(now), why.to_string()), |row| Ok((row.get(0)?, row.get(1)?)))?;
-    outbox::advance(db, RunKey(run), &lane)
+        .query_row((identity(task.0), moment(now), &detail), |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        })?;
+    outbox::advance(db, RunKey(key), &lane)?;
+    let run = db
+        .prepare_cached("SELECT repository, issue, ordinal FROM run WHERE id = ?1")?
+        .query_row([key], |row| run_id_at(row, 0))?;
+    let work = WorkKind::Unreadable { lane: outbox::lane_of_work(&lane).to_owned() };
+    let envelope = Envelope {
+        installation: InstallationId(identified(installation)),
+        target: Target::Run { run },
+        signal: Signal::TaskFailed { work, failure: Failure::Agent, detail },
+    };
+    for row in signals(task, &[envelope], now)? {
+        inbox::insert(db, &row)?;
+    }
+    Ok(())
 }
 
 pub(super) fn receipt(db: &Connection, run: RunId, name: &str) -> Result<Option<String>> {

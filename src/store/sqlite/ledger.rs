@@ -16,7 +16,7 @@ use crate::store::{Commit, Committed, InboxId, LedgerEntry, Result, StoreError, 
 use crate::wire::{self, RecordedEvent};
 
 /// What the first event of a ledger has for a predecessor.
-const NO_PREDECESSOR: [u8; 32] = [0; 32];
+pub(super) const NO_PREDECESSOR: [u8; 32] = [0; 32];
 
 /// A decision with everything encoded that can be before the writer has it.
 #[derive(Debug)]
@@ -88,10 +88,11 @@ pub(super) fn commit(db: &Connection, decision: &NewDecision) -> Result<Committe
         (None, true) => {
             return Err(contradiction(format!("effects of run {}, which has no event", decision.run)));
         }
-        (Some(key), true) => bring_about(db, key, decision)?,
+        (Some(key), true) => bring_about(db, key, tip.version, decision)?,
         (key, false) => {
             let key = append(db, key, &tip, decision)?;
-            bring_about(db, key, decision)?
+            let version = tip.version.saturating_add(decision.events.len() as u64);
+            bring_about(db, key, version, decision)?
         }
     };
     Ok(Committed { tasks })
@@ -122,19 +123,28 @@ fn append(db: &Connection, key: Option<RunKey>, tip: &Tip, decision: &NewDecisio
     let version = tip.version.saturating_add(decision.events.len() as u64);
     let hash = hashes.last().unwrap_or(&tip.hash);
     let run = &decision.run_after;
-    let key = match key {
-        Some(key) => {
-            update(db, key, run, version, hash, decision)?;
-            key
-        }
-        None => insert(db, run, version, hash, decision)?,
+    let key = if let Some(key) = key {
+        update(db, key, run, version, hash, decision)?;
+        key
+    } else {
+        refuse_pruned(db, decision.run)?;
+        insert(db, run, version, hash, decision)?
     };
     let mut event =
-        db.prepare_cached("INSERT INTO event (run, seq, hash, payload) VALUES (?1, ?2, ?3, ?4)")?;
+        db.prepare_cached("INSERT INTO event (run, seq, hash, payload, inbox) VALUES (?1, ?2, ?3, ?4, ?5)")?;
+    let inbox = decision.inbox.map(|inbox| identity(inbox.0));
     for ((seq, payload), hash) in (tip.version.saturating_add(1)..).zip(&decision.events).zip(&hashes) {
-        event.execute((key.0, amount(seq), hash, payload))?;
+        event.execute((key.0, amount(seq), hash, payload, inbox))?;
     }
     Ok(key)
+}
+
+/// A run that was pruned does not begin anew: its name stands for what its tombstone tells.
+fn refuse_pruned(db: &Connection, run: RunId) -> Result<()> {
+    let pruned = db
+        .prepare_cached("SELECT 1 FROM tombstone WHERE repository = ?1 AND issue = ?2 AND ordinal = ?3")?
+        .exists((identity(run.repository.0), identity(run.issue.0), run.ordinal))?;
+    if pruned { Err(contradiction(format!("run {run} was pruned"))) } else { Ok(()) }
 }
 
 fn insert(
@@ -194,13 +204,15 @@ fn update(
 fn bring_about(
     db: &Connection,
     key: RunKey,
+    version: u64,
     decision: &NewDecision,
 ) -> Result<Vec<pairbot_protocol::ids::TaskId>> {
     let mut tasks = Vec::new();
     for effect in &decision.effects {
         match effect {
             NewEffect::Task(task) => {
-                tasks.push(outbox::enqueue(db, key, decision.run_after.installation, task, decision.at)?);
+                let installation = decision.run_after.installation;
+                tasks.push(outbox::enqueue(db, key, installation, task, version, decision.at)?);
             }
             NewEffect::Change(StoreChange::CancelWork) => outbox::cancel_work(db, key, decision.at)?,
             NewEffect::Change(StoreChange::SetBudget { limit }) => budget::set_limit(db, key, *limit)?,
@@ -210,7 +222,7 @@ fn bring_about(
     Ok(tasks)
 }
 
-fn chained(previous: &[u8; 32], payload: &str) -> [u8; 32] {
+pub(super) fn chained(previous: &[u8], payload: &str) -> [u8; 32] {
     Sha256::new().chain_update(previous).chain_update(payload.as_bytes()).finalize().into()
 }
 

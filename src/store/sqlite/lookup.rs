@@ -37,8 +37,12 @@ pub(super) fn runs_for(db: &Connection, target: &Target) -> Result<Vec<RunId>> {
 fn newest(db: &Connection, repository: RepositoryId, issue: IssueNumber) -> Result<Vec<RunId>> {
     let newest = db
         .prepare_cached(
-            "SELECT repository, issue, ordinal FROM run WHERE repository = ?1 AND issue = ?2 \
-             ORDER BY ordinal DESC LIMIT 1",
+            // One that was pruned still counts: the next is numbered after it.
+            "SELECT repository, issue, max(ordinal) FROM \
+             (SELECT * FROM (SELECT repository, issue, ordinal FROM run WHERE repository = ?1 AND issue = ?2 \
+              ORDER BY ordinal DESC LIMIT 1) \
+              UNION ALL SELECT * FROM (SELECT repository, issue, ordinal FROM tombstone \
+              WHERE repository = ?1 AND issue = ?2 ORDER BY ordinal DESC LIMIT 1)) HAVING count(*) > 0",
         )?
         .query_row((identity(repository.0), identity(issue.0)), |row| run_id_at(row, 0))
         .optional()?;

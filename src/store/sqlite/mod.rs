@@ -1,8 +1,11 @@
 //! The embedded store: one SQLite file, one process, one thread that writes.
 
+mod audit;
+mod backup;
 mod budget;
 mod claim;
 mod columns;
+mod dead;
 mod failure;
 mod inbox;
 mod lease;
@@ -10,23 +13,27 @@ mod ledger;
 mod lock;
 mod lookup;
 mod outbox;
+mod prune;
 mod readers;
 mod schema;
+mod soundness;
 mod spend;
 mod tasks;
 mod timers;
 mod transcripts;
 mod writer;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use pairbot_protocol::ids::{Money, RunId, TaskId, Timestamp, Usage};
 use pairbot_protocol::signal::{Envelope, Spend, Target};
+use rusqlite::Connection;
 use tokio::sync::Notify;
 
 use self::claim::{Claim, Turn};
+use self::dead::Doing;
 use self::inbox::{NewRow, RowState};
 use self::lease::Results;
 use self::ledger::NewDecision;
@@ -34,24 +41,49 @@ use self::lock::FileLock;
 use self::readers::Readers;
 use self::writer::Writer;
 use super::{
-    Accepted, Budget, Claimed, Commit, Committed, Counts, Delivery, Done, InboxId, InboxRow, Lease,
-    LedgerEntry, ReservationId, Result, RunFilter, RunSummary, SpendLine, Store, StoredRun, TaskKinds,
-    TaskRecord,
+    Accepted, AttemptEnd, Audited, Budget, Claimed, Commit, Committed, Counts, Cutoff, DeadLetter, Delivery,
+    Done, InboxId, InboxRow, Lease, LedgerEntry, Origin, Pruned, Replayed, ReservationId, Result, RunFilter,
+    RunSummary, SpendLine, Store, StoredRun, TaskKinds, TaskRecord, Tombstone, UnreadableSignal,
 };
 
 /// A store in one SQLite file, for one process.
 #[derive(Debug)]
 pub struct SqliteStore {
-    // In the order in which they are let go: changes under way end before somebody else may open the file.
-    writer: Writer,
+    // In the order in which they are let go: changes under way end before somebody else may open the file, and the
+    // connection that writes is the last one, so that it folds the write-ahead log into the file.
     readers: Readers,
+    writer: Writer,
     turn: Arc<Mutex<Turn>>,
     inbox_changed: Arc<Notify>,
     outbox_changed: Arc<Notify>,
-    _lock: FileLock,
+    lock: Option<FileLock>,
 }
 
 impl SqliteStore {
+    /// Opens a file that a server may have open, for a command of an operator: leases stay as they are, and the
+    /// schema must be this version's.
+    pub fn beside(path: &Path) -> Result<Self> {
+        let db = schema::open_beside(path)?;
+        Self::over(db, path.to_owned(), None)
+    }
+
+    /// Copies the database at `from` to a new file, whether a server has it open or not. Waits for the disk. Gives the
+    /// size of the copy in bytes.
+    pub fn backup(from: &Path, to: &Path) -> Result<u64> {
+        backup::copy(from, to)
+    }
+
+    fn over(db: Connection, path: PathBuf, lock: Option<FileLock>) -> Result<Self> {
+        Ok(Self {
+            writer: Writer::start(db)?,
+            readers: Readers::new(path),
+            turn: Arc::default(),
+            inbox_changed: Arc::default(),
+            outbox_changed: Arc::default(),
+            lock,
+        })
+    }
+
     /// Opens a file, creating or upgrading it. Refuses with [`super::StoreError::InUse`] while another process has
     /// it open. Waits for the disk: call it before anything else runs, or on a thread that may wait.
     ///
@@ -59,17 +91,27 @@ impl SqliteStore {
     pub fn open(path: &Path) -> Result<Self> {
         // By its one true name, so that a link to the file leads to the same lock.
         let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-        let lock = FileLock::take(&path)?;
+        let mut lock = FileLock::take(&path)?;
+        soundness::before_opening(&path, lock.was_cut_off())?;
+        if !path.exists() {
+            schema::create(&path)?;
+        }
         let db = schema::open_writer(&path)?;
+        soundness::after_opening(&db, &path)?;
         lease::end_all(&db)?;
-        Ok(Self {
-            writer: Writer::start(db)?,
-            readers: Readers::new(path),
-            turn: Arc::default(),
-            inbox_changed: Arc::default(),
-            outbox_changed: Arc::default(),
-            _lock: lock,
-        })
+        // Something is written, so that the log is there, on the disk, before it is noted that it must be.
+        prune::tally(&db, "starts", 1)?;
+        lock.note_open()?;
+        Self::over(db, path, Some(lock))
+    }
+}
+
+impl Drop for SqliteStore {
+    fn drop(&mut self) {
+        if let Some(lock) = &mut self.lock {
+            lock.note_closing();
+        }
+        self.readers.close();
     }
 }
 
@@ -119,6 +161,11 @@ impl Store for SqliteStore {
         self.writer.write(move |db| inbox::settle(db, id, RowState::Ignored, Some(&note), Some(now))).await
     }
 
+    async fn inbox_set_aside(&self, id: InboxId, why: &str) -> Result<()> {
+        let why = why.to_owned();
+        self.writer.write(move |db| inbox::settle(db, id, RowState::Unreadable, Some(&why), None)).await
+    }
+
     async fn run(&self, id: RunId) -> Result<Option<StoredRun>> {
         self.readers.read(move |db| ledger::run(db, id)).await
     }
@@ -141,6 +188,25 @@ impl Store for SqliteStore {
         self.readers.read(move |db| ledger::entries(db, run)).await
     }
 
+    async fn audit(&self, run: Option<RunId>) -> Result<Audited> {
+        if let Some(run) = run {
+            return self.readers.read(move |db| audit::run(db, run)).await;
+        }
+        // One snapshot a run: whoever writes meanwhile is not held up by a long one.
+        let mut total = self.readers.read(audit::tombstones).await?;
+        for run in self.readers.read(audit::runs).await? {
+            let one = self.readers.read(move |db| audit::run(db, run)).await?;
+            total.runs += one.runs;
+            total.events += one.events;
+            total.faults.extend(one.faults);
+        }
+        Ok(total)
+    }
+
+    async fn origins(&self, run: RunId) -> Result<Vec<Origin>> {
+        self.readers.read(move |db| audit::origins(db, run)).await
+    }
+
     async fn run_list(&self, filter: RunFilter) -> Result<Vec<RunSummary>> {
         self.readers.read(move |db| lookup::list(db, filter)).await
     }
@@ -159,6 +225,9 @@ impl Store for SqliteStore {
             .writer
             .write(move |db| claim.make(db, &mut turn.lock().unwrap_or_else(PoisonError::into_inner)))
             .await?;
+        if hand.buried > 0 {
+            notify(&self.inbox_changed);
+        }
         if hand.promoted > hand.claimed.len() {
             // What became ready may be for somebody who waits for the other kind.
             notify(&self.outbox_changed);
@@ -188,10 +257,10 @@ impl Store for SqliteStore {
         lease: &Lease,
         not_before: Timestamp,
         error: &str,
-        counts: bool,
+        end: AttemptEnd,
     ) -> Result<()> {
         let (lease, error) = (lease.clone(), error.to_owned());
-        self.writer.write(move |db| lease::retry_later(db, &lease, not_before, &error, counts)).await?;
+        self.writer.write(move |db| lease::retry_later(db, &lease, not_before, &error, end)).await?;
         notify(&self.outbox_changed);
         Ok(())
     }
@@ -209,6 +278,29 @@ impl Store for SqliteStore {
 
     async fn dead_letters(&self, limit: usize) -> Result<Vec<TaskRecord>> {
         self.readers.read(move |db| tasks::dead(db, limit)).await
+    }
+
+    async fn unreadable_signals(&self, limit: usize) -> Result<Vec<UnreadableSignal>> {
+        self.readers.read(move |db| dead::signals(db, limit)).await
+    }
+
+    async fn unreadable_signal(&self, id: InboxId) -> Result<Option<UnreadableSignal>> {
+        self.readers.read(move |db| dead::signal(db, id)).await
+    }
+
+    async fn replay(&self, letter: DeadLetter, by: &str, now: Timestamp) -> Result<Replayed> {
+        let doing = Doing { at: now, by: by.to_owned(), reason: None };
+        let replayed = self.writer.write(move |db| dead::replay(db, letter, &doing)).await?;
+        match letter {
+            DeadLetter::Task(_) => notify(&self.outbox_changed),
+            DeadLetter::Signal(_) => notify(&self.inbox_changed),
+        }
+        Ok(replayed)
+    }
+
+    async fn drop_letter(&self, letter: DeadLetter, by: &str, reason: &str, now: Timestamp) -> Result<()> {
+        let doing = Doing { at: now, by: by.to_owned(), reason: Some(reason.to_owned()) };
+        self.writer.write(move |db| dead::drop_letter(db, letter, &doing)).await
     }
 
     async fn task(&self, id: TaskId) -> Result<Option<TaskRecord>> {
@@ -286,6 +378,46 @@ impl Store for SqliteStore {
     async fn turns(&self, run: RunId, key: &str) -> Result<Vec<String>> {
         let key = key.to_owned();
         self.readers.read(move |db| transcripts::read(db, run, &key)).await
+    }
+
+    async fn prunable(&self, cutoff: Cutoff) -> Result<Pruned> {
+        let found = self.readers.read(move |db| {
+            let deliveries = prune::count_deliveries(db, prune::first_young(db, cutoff)?)?;
+            Ok((deliveries, prune::runs(db, cutoff)?))
+        });
+        let (deliveries, runs) = found.await?;
+        let mut pruned = Pruned { deliveries, ..Pruned::default() };
+        for (run, kept) in runs {
+            match kept {
+                Some(why) => pruned.kept.push((run, why)),
+                None => pruned.runs.push(run),
+            }
+        }
+        Ok(pruned)
+    }
+
+    async fn prune(&self, cutoff: Cutoff, now: Timestamp) -> Result<Pruned> {
+        // In many small transactions: deliveries are taken in meanwhile.
+        let Pruned { runs, kept, .. } = self.prunable(cutoff).await?;
+        let mut pruned = Pruned { kept, ..Pruned::default() };
+        let young = self.readers.read(move |db| prune::first_young(db, cutoff)).await?;
+        loop {
+            match self.writer.write(move |db| prune::deliveries(db, young)).await? {
+                0 => break,
+                gone => pruned.deliveries += gone,
+            }
+        }
+        for run in runs {
+            match self.writer.write(move |db| prune::run(db, run, cutoff, now)).await? {
+                Some(why) => pruned.kept.push((run, why)),
+                None => pruned.runs.push(run),
+            }
+        }
+        Ok(pruned)
+    }
+
+    async fn tombstones(&self) -> Result<Vec<Tombstone>> {
+        self.readers.read(prune::tombstones).await
     }
 
     async fn ping(&self) -> Result<()> {

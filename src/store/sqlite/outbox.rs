@@ -1,17 +1,17 @@
 //! The outbox: tasks in lanes. Of a lane only its head is ever ready, delayed or running.
 
-use pairbot_protocol::effect::{Publication, Work};
+use pairbot_protocol::effect::{PUBLICATIONS_LANE, Publication, Work};
 use pairbot_protocol::ids::{InstallationId, TaskId, Timestamp};
 use rusqlite::{Connection, OptionalExtension};
 
 use super::budget;
-use super::columns::{RunKey, identified, identity, moment};
+use super::columns::{RunKey, amount, identified, identity, moment};
 use super::failure::{corrupt, unwritable};
 use crate::store::{Result, TaskEffect, TaskState};
 use crate::wire;
 
-/// The lane that all publications of a run share. Lanes of work begin with `work:`.
-const PUBLICATIONS: &str = "publications";
+/// What begins the lanes of work, so that none is called as that of the publications.
+const WORK_LANE: &str = "work:";
 
 /// Kinds of task as the schema numbers them.
 pub(super) const WORK: u8 = 0;
@@ -30,7 +30,7 @@ impl NewTask {
     pub(super) fn work(work: Work) -> Result<Self> {
         Ok(Self {
             kind: WORK,
-            lane: format!("work:{}", work.lane()),
+            lane: format!("{WORK_LANE}{}", work.lane()),
             coalesce_key: None,
             payload: wire::encode(&TaskEffect::Work(work)).map_err(unwritable)?,
         })
@@ -39,7 +39,7 @@ impl NewTask {
     pub(super) fn publication(publication: Publication) -> Result<Self> {
         Ok(Self {
             kind: PUBLICATION,
-            lane: PUBLICATIONS.to_owned(),
+            lane: PUBLICATIONS_LANE.to_owned(),
             coalesce_key: Some(publication.key()),
             payload: wire::encode(&TaskEffect::Publication(publication)).map_err(unwritable)?,
         })
@@ -56,6 +56,7 @@ pub(super) fn state_column(state: TaskState) -> u8 {
         TaskState::Done => 4,
         TaskState::Dead => 5,
         TaskState::Cancelled => 6,
+        TaskState::Dropped => 7,
     }
 }
 
@@ -69,6 +70,7 @@ pub(super) fn state_of(column: u8) -> Result<TaskState> {
         TaskState::Done,
         TaskState::Dead,
         TaskState::Cancelled,
+        TaskState::Dropped,
     ]
     .into_iter()
     .find(|state| state_column(*state) == column)
@@ -81,6 +83,7 @@ pub(super) fn enqueue(
     run: RunKey,
     installation: InstallationId,
     task: &NewTask,
+    version: u64,
     at: Timestamp,
 ) -> Result<TaskId> {
     if let Some(key) = &task.coalesce_key
@@ -88,13 +91,10 @@ pub(super) fn enqueue(
     {
         return Ok(queued);
     }
-    let behind = db
-        .prepare_cached("SELECT 1 FROM task INDEXED BY task_lane WHERE run = ?1 AND lane = ?2 AND state < 4")?
-        .exists((run.0, &task.lane))?;
-    let state = if behind { TaskState::Waiting } else { TaskState::Ready };
+    let state = state_in(db, run, &task.lane)?;
     db.prepare_cached(
-        "INSERT INTO task (run, installation, kind, state, created_at, lane, coalesce_key, payload) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        "INSERT INTO task (run, installation, kind, state, created_at, lane, coalesce_key, payload, version) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
     )?
     .execute((
         run.0,
@@ -105,12 +105,26 @@ pub(super) fn enqueue(
         &task.lane,
         &task.coalesce_key,
         &task.payload,
+        amount(version),
     ))?;
     Ok(TaskId(identified(db.last_insert_rowid())))
 }
 
+/// In which state a task joins a lane: it waits while the lane has another that is unfinished.
+pub(super) fn state_in(db: &Connection, run: RunKey, lane: &str) -> Result<TaskState> {
+    let behind = db
+        .prepare_cached("SELECT 1 FROM task INDEXED BY task_lane WHERE run = ?1 AND lane = ?2 AND state < 4")?
+        .exists((run.0, lane))?;
+    Ok(if behind { TaskState::Waiting } else { TaskState::Ready })
+}
+
+/// The lane as the protocol calls it.
+pub(super) fn lane_of_work(lane: &str) -> &str {
+    lane.strip_prefix(WORK_LANE).unwrap_or(lane)
+}
+
 /// Looks through what of the lane is unfinished: as many rows as a run has different things to show, at most.
-fn queued(db: &Connection, run: RunKey, lane: &str, key: &str) -> Result<Option<TaskId>> {
+pub(super) fn queued(db: &Connection, run: RunKey, lane: &str, key: &str) -> Result<Option<TaskId>> {
     let queued = db
         .prepare_cached(
             "SELECT id FROM task INDEXED BY task_lane WHERE run = ?1 AND lane = ?2 AND state < 4 \

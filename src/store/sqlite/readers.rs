@@ -24,6 +24,11 @@ impl Readers {
         Self { path, permits: Arc::new(Semaphore::new(READERS_MAX)), idle: Arc::default() }
     }
 
+    /// Closes the connections that nobody reads with.
+    pub(super) fn close(&self) {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     /// Reads on a thread that may wait for the disk.
     pub(super) async fn read<T, F>(&self, query: F) -> Result<T>
     where

@@ -8,9 +8,11 @@ use pairbot_protocol::signal::Spend;
 use rusqlite::Connection;
 
 use super::columns::{identity, money_of, run_key, usage_at};
-use super::failure::unreadable;
 use crate::store::{Result, SpendLine, TaskEffect};
 use crate::wire;
+
+/// Who spent for a task that this version cannot read.
+const UNREADABLE: &str = "a task of another version";
 
 pub(super) fn of_task(db: &Connection, task: TaskId) -> Result<Spend> {
     let mut query = db.prepare_cached(
@@ -46,8 +48,11 @@ pub(super) fn lines(db: &Connection, run: RunId) -> Result<Vec<SpendLine>> {
     let mut lines = BTreeMap::<(_, _, Option<String>), (Spend, u64)>::new();
     for row in rows {
         let (payload, model, spend) = row?;
-        let effect = wire::decode(&payload).map_err(unreadable(format!("a task of run {run}")))?;
-        let (round, agent) = spender(&effect);
+        // Money that was spent counts, whoever it was for.
+        let (round, agent) = match wire::decode(&payload) {
+            Ok(effect) => spender(&effect),
+            Err(_) => (None, UNREADABLE.to_owned()),
+        };
         let (total, calls) = lines.entry((round, agent, model)).or_insert_with(|| (Spend::default(), 0));
         *total = plus(*total, spend);
         *calls = calls.saturating_add(1);

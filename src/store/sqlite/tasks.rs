@@ -4,8 +4,9 @@ use pairbot_protocol::ids::{FencingToken, InstallationId, RunId, TaskId, Timesta
 use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::columns::{counted, identified, identity, limit, moment_of, run_id_at, run_key};
+use super::dead;
 use super::outbox::state_of;
-use crate::store::{Counts, FailedAttempt, Result, TaskCounts, TaskRecord, TaskState};
+use crate::store::{Counts, DeadLetter, FailedAttempt, Result, TaskCounts, TaskRecord, TaskState};
 
 pub(super) fn one(db: &Connection, task: TaskId) -> Result<Option<TaskRecord>> {
     Ok(records(db, "WHERE task.id = ?1", identity(task.0))?.pop())
@@ -23,7 +24,7 @@ pub(super) fn dead(db: &Connection, rows_max: usize) -> Result<Vec<TaskRecord>> 
 fn records(db: &Connection, which: &'static str, parameter: i64) -> Result<Vec<TaskRecord>> {
     let mut query = db.prepare_cached(&format!(
         "SELECT repository, issue, ordinal, task.id, task.installation, payload, state, attempts, created_at, \
-         finished_at, reason FROM task JOIN run ON run.id = task.run {which}"
+         finished_at, reason, outages, task.version FROM task JOIN run ON run.id = task.run {which}"
     ))?;
     let rows = query.query_map([parameter], |row| Ok((record_at(row)?, row.get::<_, u8>(6)?)))?;
     let mut records = Vec::new();
@@ -31,6 +32,7 @@ fn records(db: &Connection, which: &'static str, parameter: i64) -> Result<Vec<T
         let (mut record, state) = row?;
         record.state = state_of(state)?;
         record.history = history(db, record.task)?;
+        record.interventions = dead::interventions(db, DeadLetter::Task(record.task))?;
         records.push(record);
     }
     Ok(records)
@@ -44,16 +46,19 @@ fn record_at(row: &Row<'_>) -> rusqlite::Result<TaskRecord> {
         payload: row.get(5)?,
         state: TaskState::Waiting,
         attempts: row.get(7)?,
+        outages: row.get(11)?,
+        version: row.get::<_, Option<i64>>(12)?.map(counted),
         created_at: moment_of(row.get(8)?),
         finished_at: row.get::<_, Option<i64>>(9)?.map(moment_of),
         reason: row.get(10)?,
         history: Vec::new(),
+        interventions: Vec::new(),
     })
 }
 
 fn history(db: &Connection, task: TaskId) -> Result<Vec<FailedAttempt>> {
     let mut query = db.prepare_cached(
-        "SELECT fence, worker, claimed_at, error FROM failed_attempt WHERE task = ?1 ORDER BY id",
+        "SELECT fence, worker, claimed_at, error, outage FROM failed_attempt WHERE task = ?1 ORDER BY id",
     )?;
     let rows = query.query_map([identity(task.0)], |row| {
         Ok(FailedAttempt {
@@ -61,6 +66,7 @@ fn history(db: &Connection, task: TaskId) -> Result<Vec<FailedAttempt>> {
             worker: row.get(1)?,
             claimed_at: moment_of(row.get(2)?),
             error: row.get(3)?,
+            outage: row.get(4)?,
         })
     })?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
@@ -77,10 +83,18 @@ pub(super) fn next_at(db: &Connection) -> Result<Option<Timestamp>> {
     Ok(due.map(moment_of))
 }
 
+/// How many tasks there are in each state. What is done is most of what there ever was, so it is not counted but what
+/// remains of all: rows are numbered without gaps, and how many were pruned is kept.
 pub(super) fn counts(db: &Connection) -> Result<Counts> {
-    let count = |text: &str| -> Result<u64> { Ok(counted(db.query_row(text, (), |row| row.get(0))?)) };
+    let count = |text: &str| -> Result<u64> {
+        Ok(counted(db.prepare_cached(text)?.query_row((), |row| row.get(0))?))
+    };
     let mut tasks = TaskCounts::default();
-    let mut query = db.prepare_cached("SELECT state, count(*) FROM task GROUP BY state")?;
+    let mut query = db.prepare_cached(
+        "SELECT state, count(*) FROM task INDEXED BY task_lane WHERE state < 4 GROUP BY state \
+         UNION ALL SELECT 5, count(*) FROM task INDEXED BY task_dead WHERE state = 5 \
+         UNION ALL SELECT state, count(*) FROM task INDEXED BY task_withdrawn WHERE state IN (6, 7) GROUP BY state",
+    )?;
     for row in query.query_map((), |row| Ok((row.get::<_, u8>(0)?, counted(row.get(1)?))))? {
         let (state, number) = row?;
         *match state_of(state)? {
@@ -91,12 +105,27 @@ pub(super) fn counts(db: &Connection) -> Result<Counts> {
             TaskState::Done => &mut tasks.done,
             TaskState::Dead => &mut tasks.dead,
             TaskState::Cancelled => &mut tasks.cancelled,
+            TaskState::Dropped => &mut tasks.dropped,
         } = number;
     }
+    let ever = count("SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'task'), 0)")?;
+    let others = [
+        tasks.waiting,
+        tasks.ready,
+        tasks.delayed,
+        tasks.running,
+        tasks.dead,
+        tasks.cancelled,
+        tasks.dropped,
+        count("SELECT number FROM tally WHERE name = 'tasks pruned'")?,
+    ];
+    tasks.done = others.into_iter().fold(ever, u64::saturating_sub);
+    let received = count("SELECT coalesce(max(id), 0) FROM inbox")?;
     Ok(Counts {
-        deliveries: count("SELECT count(*) FROM inbox")?,
+        deliveries: received
+            .saturating_sub(count("SELECT number FROM tally WHERE name = 'deliveries pruned'")?),
         pending: count("SELECT count(*) FROM inbox INDEXED BY inbox_pending WHERE state = 0")?,
-        unreadable: count("SELECT count(*) FROM inbox WHERE state = 3")?,
+        unreadable: count("SELECT count(*) FROM inbox INDEXED BY inbox_unreadable WHERE state = 3")?,
         runs_open: count("SELECT count(*) FROM run INDEXED BY run_open WHERE over = 0")?,
         tasks,
     })

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use pairbot::store::{Done, SpendLine, Store, StoreError};
+use pairbot::store::{AttemptEnd, Done, SpendLine, Store, StoreError};
 use pairbot_protocol::effect::{Effect, StoreChange};
 use pairbot_protocol::ids::{Money, Round, Usage};
 use pairbot_protocol::signal::Spend;
@@ -105,7 +105,7 @@ pub(super) async fn a_call_whose_end_nobody_saw_is_charged_in_full(backend: &dyn
     }
     store.complete(done, Done::default(), at(1)).await.unwrap();
     assert_eq!(sums(&store).await, (cents(1), cents(310)));
-    store.retry_later(retried, at(50_000), "502", true).await.unwrap();
+    store.retry_later(retried, at(50_000), "502", AttemptEnd::Failed).await.unwrap();
     assert_eq!(sums(&store).await, (cents(11), cents(300)));
     store.bury(buried, "never", vec![], at(1)).await.unwrap();
     assert_eq!(sums(&store).await, (cents(111), cents(200)));

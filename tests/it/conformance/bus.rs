@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use pairbot::bus::{Bus, EmbeddedBus};
 use pairbot::ports::Clock;
-use pairbot::store::{Store, TaskKinds};
+use pairbot::store::{AttemptEnd, Store, TaskKinds};
 use pairbot_protocol::ids::Timestamp;
 use tokio::sync::Notify;
 
@@ -96,7 +96,7 @@ pub(super) async fn a_delayed_task_comes_when_its_time_has_come(backend: &dyn Ba
     let bus = bus(&store, &clock);
     open_run(&*store, 1, vec![answer(1)]).await;
     let claimed = wait(&bus).await.unwrap();
-    store.retry_later(&claimed[0].lease, at(500), "502", true).await.unwrap();
+    store.retry_later(&claimed[0].lease, at(500), "502", AttemptEnd::Failed).await.unwrap();
     let waiting = wait(&bus);
     clock.asked.notified().await;
     assert!(!waiting.is_finished());

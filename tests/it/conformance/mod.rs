@@ -2,8 +2,9 @@
 
 mod budget;
 mod bus;
+mod dead_letters;
 mod durability;
-mod fixtures;
+pub(crate) mod fixtures;
 mod inbox;
 mod ledger;
 mod outbox;
@@ -102,6 +103,14 @@ promises! {
     transcripts::a_turn_written_again_drops_what_followed,
     transcripts::a_turn_is_never_left_out,
     transcripts::an_old_holder_cannot_write_a_turn,
+    dead_letters::a_replayed_task_has_fresh_attempts_a_new_fence_and_its_history,
+    dead_letters::a_replayed_task_joins_its_lane,
+    dead_letters::a_replayed_publication_is_not_queued_twice,
+    dead_letters::work_that_nobody_waits_for_is_not_replayed,
+    dead_letters::a_dropped_letter_is_kept_with_who_when_and_why,
+    dead_letters::only_a_dead_letter_is_replayed_or_dropped,
+    dead_letters::a_signal_set_aside_is_kept_replayed_and_dropped,
+    dead_letters::an_outage_and_a_failure_are_counted_apart,
     durability::everything_answered_survives_closing,
     durability::whoever_held_a_lease_before_a_restart_has_lost_it,
     durability::many_at_once_are_all_answered_and_all_kept,

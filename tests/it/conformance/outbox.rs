@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use pairbot::store::{Done, Store, StoreError, TaskKinds, TaskState};
+use pairbot::store::{AttemptEnd, Done, Store, StoreError, TaskKinds, TaskState};
 use pairbot_protocol::effect::{Effect, Publication, StoreChange};
 use pairbot_protocol::ids::{InstallationId, TaskId};
 use pairbot_protocol::signal::Envelope;
@@ -56,7 +56,7 @@ pub(super) async fn a_publication_that_waits_is_not_queued_again(backend: &dyn B
     // One that is tried again later waits, too.
     let claimed = claim(&*store, 10, 1).await;
     assert_eq!(tasks_of(&claimed), [first[0], other[0]]);
-    store.retry_later(&claimed[1].lease, at(100), "502", true).await.unwrap();
+    store.retry_later(&claimed[1].lease, at(100), "502", AttemptEnd::Failed).await.unwrap();
     assert_eq!(go_on(&*store, 2, vec![status()]).await, other);
 }
 
@@ -130,7 +130,7 @@ pub(super) async fn a_lost_lease_cannot_commit_anything(backend: &dyn Backend) {
     let refusals = [
         store.heartbeat(&old, now, LEASE_MS).await.unwrap_err(),
         store.complete(&old, done(), now).await.unwrap_err(),
-        store.retry_later(&old, now, "late", true).await.unwrap_err(),
+        store.retry_later(&old, now, "late", AttemptEnd::Failed).await.unwrap_err(),
         store.bury(&old, "late", vec![envelope(1)], now).await.unwrap_err(),
         store.reserve(&old, pairbot_protocol::ids::Money::ZERO, "call", now).await.unwrap_err(),
         store.append_turn(&old, "creator", 0, "late").await.unwrap_err(),
@@ -164,7 +164,7 @@ pub(super) async fn a_task_given_back_waits_for_its_time_and_keeps_its_lane(back
     let store = backend.open();
     let tasks = open_run(&*store, 1, vec![answer(1), answer(2)]).await;
     let claimed = claim_one(&*store, 0).await;
-    store.retry_later(&claimed.lease, at(5_000), "502", true).await.unwrap();
+    store.retry_later(&claimed.lease, at(5_000), "502", AttemptEnd::Failed).await.unwrap();
     assert_eq!(store.next_task_at().await.unwrap(), Some(at(5_000)));
     assert_eq!(claim(&*store, 10, 4_999).await, []);
     let again = claim_one(&*store, 5_000).await;
@@ -178,7 +178,7 @@ pub(super) async fn a_snooze_is_no_attempt(backend: &dyn Backend) {
     for ms in 0..3 {
         let claimed = claim_one(&*store, ms).await;
         assert_eq!(claimed.attempt, 1);
-        store.retry_later(&claimed.lease, at(ms), "rate limited", false).await.unwrap();
+        store.retry_later(&claimed.lease, at(ms), "rate limited", AttemptEnd::Snoozed).await.unwrap();
     }
     assert_eq!(store.task(tasks[0]).await.unwrap().unwrap().attempts, 0);
 }
@@ -187,7 +187,7 @@ pub(super) async fn a_dead_letter_keeps_reason_history_and_payload(backend: &dyn
     let store = backend.open();
     let tasks = open_run(&*store, 1, vec![create(1), create(2)]).await;
     let first = claim_one(&*store, 0).await;
-    store.retry_later(&first.lease, at(1), "502", true).await.unwrap();
+    store.retry_later(&first.lease, at(1), "502", AttemptEnd::Failed).await.unwrap();
     let second = claim_one(&*store, 1).await;
     store.bury(&second.lease, "tried twice", vec![envelope(1)], at(2)).await.unwrap();
 
@@ -251,7 +251,7 @@ pub(super) async fn counts_follow_the_states(backend: &dyn Backend) {
     let claimed = claim(&*store, 4, 0).await;
     let [done, given_back, buried, _running] = &claimed[..] else { panic!("{claimed:?}") };
     store.complete(&done.lease, Done::default(), at(1)).await.unwrap();
-    store.retry_later(&given_back.lease, at(100), "later", true).await.unwrap();
+    store.retry_later(&given_back.lease, at(100), "later", AttemptEnd::Failed).await.unwrap();
     store.bury(&buried.lease, "never", vec![], at(1)).await.unwrap();
     let counts = store.counts().await.unwrap();
     let tasks = counts.tasks;

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use pairbot::store::{Accepted, RunFilter, Store, StoreError, TaskState};
+use pairbot::store::{Accepted, DeadLetter, RunFilter, Store, StoreError, TaskState};
 use pairbot::wire::WireError;
 use pairbot_protocol::effect::{Effect, StoreChange};
-use pairbot_protocol::signal::Timer;
+use pairbot_protocol::signal::{Signal, Target, Timer, WorkKind};
 use rusqlite::Connection;
 
 use super::fixtures::{at, claim, create, delivery, go_on, open_run, run_of, tasks_of};
@@ -68,6 +68,13 @@ async fn a_task_of_a_newer_version_is_a_dead_letter_and_holds_up_nobody() {
     assert_eq!((dead.task, dead.state), (tasks[0], TaskState::Dead));
     assert!(dead.reason.unwrap().contains("an effect of version 9"));
     assert!(dead.payload.contains("unheard"));
+    assert_eq!(dead.history.len(), 1);
+    // Its run hears of it, and whoever replays it is told that it still cannot be read.
+    let told = store.inbox_pending(10).await.unwrap().remove(0).envelope.signal;
+    let Signal::TaskFailed { work: WorkKind::Unreadable { lane }, .. } = told else { panic!("{told:?}") };
+    assert_eq!(lane, "create");
+    let replayed = store.replay(DeadLetter::Task(tasks[0]), "ada", at(1)).await;
+    assert!(matches!(replayed, Err(StoreError::Unreadable { .. })), "{replayed:?}");
 }
 
 #[tokio::test]
@@ -81,6 +88,18 @@ async fn a_timer_of_a_newer_version_is_kept_and_holds_up_nobody() {
     assert_eq!(store.fire_timers(at(5)).await.unwrap(), 0);
     let counts = store.counts().await.unwrap();
     assert_eq!((counts.pending, counts.unreadable), (1, 1));
+    // Once it can be read, as by a newer version, it is the signal that it would have been.
+    let kept = store.unreadable_signals(10).await.unwrap().remove(0);
+    let letter = DeadLetter::Signal(kept.id);
+    assert!(matches!(store.replay(letter, "ada", at(6)).await, Err(StoreError::Unreadable { .. })));
+    let timer = pairbot::wire::encode(&Timer::Deadline).unwrap();
+    hand.execute("UPDATE inbox SET signal = ?1 WHERE state = 3", [timer]).unwrap();
+    store.replay(letter, "ada", at(7)).await.unwrap();
+    let rows = store.inbox_pending(10).await.unwrap();
+    let runs: Vec<_> = rows.iter().map(|row| (&row.envelope.target, &row.envelope.signal)).collect();
+    let fired = Signal::TimerFired { timer: Timer::Deadline };
+    let (one, two) = (Target::Run { run: run_of(1) }, Target::Run { run: run_of(2) });
+    assert_eq!(runs, [(&one, &fired), (&two, &fired)]);
 }
 
 #[tokio::test]

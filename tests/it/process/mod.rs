@@ -1,7 +1,9 @@
 //! The real binary as a child process, against the simulated GitHub and the scripted models of the test.
 
 mod bad_webhooks;
+mod burst;
 mod command_line;
+mod dlq;
 mod doctor;
 mod server;
 mod serving;

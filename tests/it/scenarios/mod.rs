@@ -7,6 +7,7 @@ mod world;
 
 mod commands;
 mod crashes;
+mod dead_letters;
 mod endings;
 mod feedback;
 mod gates;

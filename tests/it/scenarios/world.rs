@@ -6,7 +6,7 @@ use std::time::Duration;
 use pairbot::adapters::ManualClock;
 use pairbot::demo::{MAINTAINER, Models, REPOSITORY, STRANGER, Stage, StageSettings};
 use pairbot::ports::Clock as _;
-use pairbot::reconciler::Rhythm;
+use pairbot::reconciler::{LastPass, Pulse, Rhythm};
 use pairbot::store::{Store, StoreError, TaskState};
 use pairbot_github_sim::{CheckSeen, Person, PullSeen, SimClock};
 use pairbot_model_sim::{ModelSim, Reply, Script, story};
@@ -99,7 +99,7 @@ impl World {
             loop {
                 let (signals, tasks) = (inbox.notified(), outbox.notified());
                 self.stage.github.settled().await;
-                let told = self.stage.github.deliveries().len();
+                let told = self.stage.github.delivery_count();
                 let counts = store.counts().await.unwrap();
                 let busy = counts.pending + counts.tasks.ready + counts.tasks.running + counts.tasks.waiting
                     - Self::behind_delayed(&counts);
@@ -109,7 +109,7 @@ impl World {
                 if busy == 0 && !due {
                     self.stage.github.settled().await;
                     let after = store.counts().await.unwrap();
-                    if after == counts && self.stage.github.deliveries().len() == told {
+                    if after == counts && self.stage.github.delivery_count() == told {
                         return;
                     }
                     continue;
@@ -153,10 +153,23 @@ impl World {
     /// The reconciler looks once, and everything that follows happens. How much it told that had been missed.
     pub(super) async fn reconciled(&self) -> usize {
         let pulse = self.stage.server().unwrap().reconciler.clone();
-        let pass = tokio::time::timeout(STUCK, pulse.look_now()).await.unwrap().unwrap();
+        let pass = self.passed(pulse).await;
         assert!(pass.failures.is_empty(), "{:#?}", pass.failures);
         self.quiet().await;
         pass.told
+    }
+
+    /// A pass that begins now, and how it went. A request that broke is sent again by the client after a pause, and only
+    /// the story lets time go on.
+    pub(super) async fn passed(&self, pulse: Pulse) -> LastPass {
+        let mut looking = std::pin::pin!(pulse.look_now());
+        for _ in 0..STUCK.as_secs() {
+            if let Ok(pass) = tokio::time::timeout(Duration::from_secs(1), &mut looking).await {
+                return pass.unwrap();
+            }
+            self.clock.advance(Duration::from_millis(STEP_MS));
+        }
+        panic!("a pass does not end:\n{}", self.trace().await);
     }
 
     /// Time passes in one leap.
@@ -316,7 +329,7 @@ impl World {
         let counts = self.store().counts().await.unwrap();
         let github = &self.stage.github;
         let calls = self.stage.models.as_ref().map_or(0, |models| models.ledger().len());
-        ((counts.tasks, counts.pending), github.requests().len(), github.deliveries().len(), calls)
+        ((counts.tasks, counts.pending), github.requests().len(), github.delivery_count(), calls)
     }
 
     /// The power is cut and comes back: nothing is finished, nothing is told, and the server starts on what is stored.

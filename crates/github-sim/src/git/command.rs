@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
 
 /// The object id that stands for "no such ref".
 pub(crate) const ZERO_SHA: &str = "0000000000000000000000000000000000000000";
@@ -47,9 +48,22 @@ pub(crate) fn environment() -> BTreeMap<String, String> {
     reason = "the simulated GitHub stores real repositories and runs git itself"
 )]
 fn git_command() -> Command {
-    let mut command = Command::new("git");
+    let mut command = Command::new(program());
     command.env_clear().envs(environment());
     command
+}
+
+/// Where `git` is. Started by its full path a program costs no `fork`, which takes longer the larger this process is.
+pub(super) fn program() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| {
+        let path = environment().remove("PATH").unwrap_or_default();
+        let files = std::env::split_paths(&path).map(|folder| folder.join("git"));
+        files
+            .filter(|file| file.is_absolute())
+            .find(|file| file.is_file())
+            .unwrap_or_else(|| PathBuf::from("git"))
+    })
 }
 
 impl Git {

@@ -13,7 +13,7 @@ use http::request::Parts;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStdout, Command};
 
-use super::command::environment;
+use super::command::{environment, program};
 use crate::actor::Actor;
 use crate::call::Call;
 use crate::reply::Reply;
@@ -177,7 +177,7 @@ impl Head {
 
 #[expect(clippy::disallowed_methods, reason = "the simulated GitHub serves git with git's own CGI program")]
 fn http_backend() -> Command {
-    let mut command = Command::new("git");
+    let mut command = Command::new(program());
     command.arg("http-backend").env_clear().envs(environment()).kill_on_drop(true);
     command
 }

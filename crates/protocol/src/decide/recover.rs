@@ -2,8 +2,9 @@
 
 use super::plan::Plan;
 use super::{gate, human, review, settle};
+use crate::effect::{PUBLICATIONS_LANE, Publication, Work};
 use crate::event::Event;
-use crate::run::{Halt, Phase};
+use crate::run::{Halt, Phase, Unpublished};
 use crate::signal::{Failure, GateReport, Permission, Spend, Timer, Verdict, WorkKind};
 
 pub(super) fn task_failed(plan: &mut Plan, work: &WorkKind, failure: Failure, detail: &str) {
@@ -40,12 +41,38 @@ pub(super) fn task_failed(plan: &mut Plan, work: &WorkKind, failure: Failure, de
             };
             gate::reported(plan, name, head, &report);
         }
-        WorkKind::Publish => {
-            plan.record(Event::PublicationFailed { detail: detail.to_owned() });
+        WorkKind::Publish { publication } => {
+            plan.record(Event::PublicationFailed {
+                detail: detail.to_owned(),
+                publication: publication.clone(),
+            });
             if failure == Failure::Permission && plan.run.is_working() {
                 settle::halt(plan, Halt::PermissionMissing, detail);
             }
         }
+        WorkKind::Unreadable { lane } => unreadable(plan, lane, detail),
+    }
+}
+
+/// Nobody can say what was to be done, so nothing waits for it any longer: what was asked for by a person is refused,
+/// and a run that works rests with its reason (promises P4 and P5).
+fn unreadable(plan: &mut Plan, lane: &str, detail: &str) {
+    plan.record(Event::TaskUnreadable { lane: lane.to_owned(), detail: detail.to_owned() });
+    if lane == PUBLICATIONS_LANE {
+        return;
+    }
+    if let Some(request) = Work::request_of_lane(lane) {
+        human::permission_read(plan, request, Permission::None);
+    } else if plan.run.phase.is_work() {
+        settle::halt(plan, Halt::AgentFailed, detail);
+    }
+}
+
+/// What had been given up was shown after all.
+pub(super) fn published(plan: &mut Plan, publication: &Publication) {
+    let lacked = |missing: &Unpublished| missing.publication.as_ref() == Some(publication);
+    if plan.run.unpublished.iter().any(lacked) {
+        plan.record(Event::PublicationMade { publication: publication.clone() });
     }
 }
 

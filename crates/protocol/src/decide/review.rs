@@ -61,7 +61,8 @@ pub(super) fn failed(
     }
 }
 
-pub(super) fn is_awaited(run: &Run, reviewer: &ReviewerName, head: &HeadSha) -> bool {
+/// Whether a review of this head is what the run waits for.
+pub(crate) fn is_awaited(run: &Run, reviewer: &ReviewerName, head: &HeadSha) -> bool {
     let Phase::Validating(validation) = &run.phase else { return false };
     validation.head == *head && validation.reviews.get(reviewer) == Some(&ReviewProgress::Pending)
 }

@@ -1,7 +1,8 @@
 //! The breaker: when it opens, what it leaves, who closes it.
 
+use pairbot_protocol::awaits::{Unwanted, unwanted};
 use pairbot_protocol::checks::{CheckState, Why};
-use pairbot_protocol::effect::StoreChange;
+use pairbot_protocol::effect::{Publication, StoreChange, Work};
 use pairbot_protocol::event::Event;
 use pairbot_protocol::finding::Severity;
 use pairbot_protocol::ids::Round;
@@ -167,8 +168,9 @@ fn a_halt_while_the_pull_request_opens_shows_on_the_pushed_head() {
 
 #[test]
 fn what_cannot_be_written_for_want_of_a_permission_halts_what_works() {
+    let check = Publication::Check { gate: "size".parse().unwrap(), head: head(1) };
     let failed = Signal::TaskFailed {
-        work: WorkKind::Publish,
+        work: WorkKind::Publish { publication: Some(check.clone()) },
         failure: Failure::Permission,
         detail: "checks: write".to_owned(),
     };
@@ -177,7 +179,73 @@ fn what_cannot_be_written_for_want_of_a_permission_halts_what_works() {
     assert_eq!(working.halt(), Some(Halt::PermissionMissing));
     let mut ready = Story::ready();
     ready.tell(&failed);
-    assert_eq!(ready.events, [Event::PublicationFailed { detail: "checks: write".to_owned() }]);
+    assert_eq!(
+        ready.events,
+        [Event::PublicationFailed { detail: "checks: write".to_owned(), publication: Some(check) }]
+    );
+}
+
+fn not_shown(publication: Publication) -> Signal {
+    let work = WorkKind::Publish { publication: Some(publication) };
+    Signal::TaskFailed { work, failure: Failure::Agent, detail: "502".to_owned() }
+}
+
+#[test]
+fn what_could_not_be_shown_is_said_until_it_is_shown_after_all() {
+    let mut story = Story::ready();
+    let check = Publication::Check { gate: "size".parse().unwrap(), head: head(1) };
+    for shown in [vec!["status".to_owned()], vec![]] {
+        story.tell(&not_shown(check.clone()));
+        assert_eq!((story.run.unpublished.len(), story.shown()), (1, shown));
+    }
+    story.tell(&Signal::Published { publication: Publication::DraftState });
+    assert_eq!((story.run.unpublished.len(), story.shown()), (1, vec![]));
+    story.tell(&Signal::Published { publication: check });
+    assert_eq!((story.run.unpublished.len(), story.shown()), (0, vec!["status".to_owned()]));
+}
+
+#[test]
+fn a_status_comment_that_fails_is_not_said_in_the_status_comment_without_end() {
+    let mut story = Story::ready();
+    story.tell(&not_shown(Publication::Status));
+    assert!(story.run.unpublished.is_empty() && story.shown().is_empty());
+}
+
+fn unreadable(lane: &str) -> Signal {
+    let work = WorkKind::Unreadable { lane: lane.to_owned() };
+    Signal::TaskFailed { work, failure: Failure::Agent, detail: "of version 9".to_owned() }
+}
+
+#[test]
+fn work_that_nobody_can_read_halts_what_works_and_a_publication_is_only_said() {
+    let mut story = Story::validating();
+    story.tell(&unreadable("publications"));
+    assert_eq!(
+        (story.halt(), story.run.unpublished.len(), story.shown()),
+        (None, 1, vec!["status".to_owned()])
+    );
+    story.tell(&unreadable("review:alpha"));
+    assert_eq!(story.halt(), Some(Halt::AgentFailed));
+    let mut ready = Story::ready();
+    ready.tell(&unreadable("gate:size"));
+    assert_eq!(ready.halt(), None);
+}
+
+#[test]
+fn work_is_wanted_only_while_its_run_waits_for_it() {
+    let create = |attempt| Work::Create { round: Round(1), attempt, onto: None };
+    let review = Work::Review { reviewer: "alpha".parse().unwrap(), round: Round(1), head: head(1) };
+    let mut story = Story::creating();
+    assert_eq!(unwanted(&story.run, &create(1)), None);
+    assert_eq!(unwanted(&story.run, &create(2)), Some(Unwanted::WentOn));
+    let validating = Story::validating();
+    assert_eq!(unwanted(&validating.run, &review), None);
+    assert_eq!(unwanted(&validating.run, &create(1)), Some(Unwanted::WentOn));
+    let (work, detail) = (WorkKind::Create, String::new());
+    story.tell(&Signal::TaskFailed { work, failure: Failure::Agent, detail });
+    assert_eq!(unwanted(&story.run, &create(1)), Some(Unwanted::Halted(Halt::AgentFailed)));
+    story.tell(&Signal::LabelRemoved { by: person("mona") });
+    assert_eq!(unwanted(&story.run, &create(1)), Some(Unwanted::Over));
 }
 
 #[test]

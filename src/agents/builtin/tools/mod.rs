@@ -23,6 +23,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use self::place::Root;
+use crate::adapters::on_disk;
 use crate::agents::untrusted::{code, cut};
 use crate::gateway::ToolSpec;
 use crate::ports::Spawner;
@@ -108,7 +109,7 @@ impl Toolbox {
             return bounded(run_command::run(&self.root, access, arguments, time_left).await);
         }
         let toolbox = self.clone();
-        let done = tokio::task::spawn_blocking(move || toolbox.run_on_files(tool, arguments)).await;
+        let done = on_disk(move || Ok(toolbox.run_on_files(tool, arguments))).await;
         bounded(done.unwrap_or_else(|error| Err(format!("the tool failed: {error}"))))
     }
 
