@@ -142,15 +142,15 @@ impl Server {
         tuning: Tuning,
         ingress: Ingress,
     ) -> anyhow::Result<()> {
-        let Ingress { own, health, pulse } = ingress;
-        start_engine(&mut self.parts, &machine, &self.store, health, &self.stop);
+        start_engine(&mut self.parts, &machine, &self.store, ingress.health.clone(), &self.stop);
         if let Some(days) = config.storage.retention_days {
             let keep = retention::keep(self.store.clone(), machine.clock.clone(), days, self.stop.clone());
             self.parts.spawn(keep);
         }
         let github = github(config, &machine)?;
-        let tools = tools(config, &machine, &tuning, &self.store, &github, &own, &self.stop).await?;
+        let tools = tools(config, &machine, &tuning, &self.store, &github, &ingress, &self.stop).await?;
         start_workers(&mut self.parts, &machine, tools, tuning.pool, config.drain);
+        let Ingress { own, health: _, pulse } = ingress;
         let reconciler = reconciler::Parts {
             store: self.store.clone(),
             github: github.clone(),
@@ -229,14 +229,13 @@ fn open_store(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
     }
 }
 
-#[expect(clippy::too_many_arguments, reason = "what tasks take from the world")]
 async fn tools(
     config: &Config,
     machine: &Machine,
     tuning: &Tuning,
     store: &Arc<dyn Store>,
     github: &GitHub,
-    own: &OwnAccount,
+    ingress: &Ingress,
     stop: &CancellationToken,
 ) -> anyhow::Result<Tools> {
     let data_dir = absolute(&config.storage.data_dir)?;
@@ -247,7 +246,8 @@ async fn tools(
     Ok(Tools {
         store: store.clone(),
         github: github.clone(),
-        own: own.clone(),
+        own: ingress.own.clone(),
+        reconciler: ingress.pulse.clone(),
         git,
         agent: Arc::new(BuiltinAgent::new(gateway, machine.clock.clone(), machine.spawner.clone())),
         clock: machine.clock.clone(),

@@ -60,13 +60,12 @@ pub struct ProviderClient(OnceLock<reqwest::Client>);
 #[async_trait]
 impl ModelTransport for ProviderClient {
     async fn send(&self, request: Request<Bytes>) -> Result<Response<AnswerBody>, SendError> {
-        let client = match self.0.get() {
-            Some(client) => client,
-            None => {
-                let made = super::http_client().map_err(|error| unsent(&error))?;
-                // Of two first calls at a time the later one takes the client of the earlier.
-                self.0.get_or_init(|| made)
-            }
+        let client = if let Some(client) = self.0.get() {
+            client
+        } else {
+            let made = super::http_client().map_err(|error| unsent(&error))?;
+            // Of two first calls at a time the later one takes the client of the earlier.
+            self.0.get_or_init(|| made)
         };
         client.send(request).await
     }

@@ -228,7 +228,13 @@ impl Workers {
         };
         match stored {
             // Whoever took the lease, or withdrew the work, decides what becomes of the task.
-            Err(StoreError::LeaseLost { .. }) => Ok(()),
+            Err(StoreError::LeaseLost { .. }) => {
+                // The pull request may be there all the same, and no result can say so any more.
+                if matches!(claimed.effect, TaskEffect::Work(Work::OpenPullRequest { .. })) {
+                    self.tools.reconciler.ask();
+                }
+                Ok(())
+            }
             other => other,
         }
     }

@@ -15,6 +15,7 @@ use crate::gateway::{ModelChoice, ProviderKind};
 use crate::git::{Git, GitError, Remote};
 use crate::github::{GitAccess, GitHub, OwnAccount, RepositoryClient, RepositoryFacts};
 use crate::ports::{Clock, Entropy, Spawner};
+use crate::reconciler::Pulse;
 use crate::store::Store;
 
 use super::Setback;
@@ -40,6 +41,8 @@ pub struct Tools {
     pub spawner: Arc<dyn Spawner>,
     /// How agents are run.
     pub agents: AgentSettings,
+    /// Who is asked to look when something may have happened that nobody can tell.
+    pub reconciler: Pulse,
     /// Where temporary files of tasks go.
     pub scratch_dir: PathBuf,
     /// Cancelled when the server stops: who can end between two steps does.

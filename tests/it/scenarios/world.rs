@@ -6,7 +6,7 @@ use std::time::Duration;
 use pairbot::adapters::ManualClock;
 use pairbot::demo::{MAINTAINER, Models, REPOSITORY, STRANGER, Stage, StageSettings};
 use pairbot::ports::Clock as _;
-use pairbot::reconciler::Rhythm;
+use pairbot::reconciler::{LastPass, Pulse, Rhythm};
 use pairbot::store::{Store, StoreError, TaskState};
 use pairbot_github_sim::{CheckSeen, Person, PullSeen, SimClock};
 use pairbot_model_sim::{ModelSim, Reply, Script, story};
@@ -153,10 +153,23 @@ impl World {
     /// The reconciler looks once, and everything that follows happens. How much it told that had been missed.
     pub(super) async fn reconciled(&self) -> usize {
         let pulse = self.stage.server().unwrap().reconciler.clone();
-        let pass = tokio::time::timeout(STUCK, pulse.look_now()).await.unwrap().unwrap();
+        let pass = self.passed(pulse).await;
         assert!(pass.failures.is_empty(), "{:#?}", pass.failures);
         self.quiet().await;
         pass.told
+    }
+
+    /// A pass that begins now, and how it went. A request that broke is sent again by the client after a pause, and only
+    /// the story lets time go on.
+    pub(super) async fn passed(&self, pulse: Pulse) -> LastPass {
+        let mut looking = std::pin::pin!(pulse.look_now());
+        for _ in 0..STUCK.as_secs() {
+            if let Ok(pass) = tokio::time::timeout(Duration::from_secs(1), &mut looking).await {
+                return pass.unwrap();
+            }
+            self.clock.advance(Duration::from_millis(STEP_MS));
+        }
+        panic!("a pass does not end:\n{}", self.trace().await);
     }
 
     /// Time passes in one leap.
