@@ -7,6 +7,7 @@
 //! Reading order: [`task`], [`outcome`], [`untrusted`], [`prompts`], [`builtin`].
 
 pub mod builtin;
+pub mod checkpoint;
 pub mod outcome;
 pub mod prompts;
 pub mod task;
@@ -17,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use builtin::BuiltinAgent;
 pub use builtin::transcript::{TranscriptError, TranscriptStore, Turn};
+pub use checkpoint::{Checkpoint, CheckpointError};
 pub use outcome::{AgentFailure, CreateOutcome, HandIn, ReportedFinding, Review, ReviewOutcome, Spent};
 pub use task::{AgentLimits, CreateTask, Feedback, OpenFinding, ReviewTask};
 
@@ -29,6 +31,8 @@ pub struct TaskPorts<'a> {
     pub account: &'a dyn BudgetAccount,
     /// Where its conversation is kept, so that a crash costs at most one call.
     pub transcript: &'a dyn TranscriptStore,
+    /// What its files can be brought back to; none for who only reads.
+    pub files: Option<&'a dyn Checkpoint>,
     /// Cancelled when the server stops. The task then ends before its next turn, and goes on there in another life.
     pub stop: &'a CancellationToken,
 }

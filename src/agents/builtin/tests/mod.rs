@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::transcript::{TRANSCRIPT_VERSION, TranscriptError, TranscriptStore, Turn, TurnContent};
 use super::*;
 use crate::agents::task::OpenFinding;
+use crate::agents::{Checkpoint, CheckpointError};
 use crate::gateway::tests::ports::{MemoryAccount, TestClock};
 use crate::gateway::tests::server::{ModelServer, Prepared, anthropic_stream, error, text, tool};
 use crate::gateway::tests::{gateway, gateway_with};
@@ -56,6 +57,18 @@ impl TranscriptStore for MemoryTranscript {
     }
 }
 
+/// Names a file's text by the text itself.
+#[async_trait]
+impl Checkpoint for Bench {
+    async fn keep(&self) -> Result<String, CheckpointError> {
+        Ok(fs::read_to_string(self.place("root/a.txt")).unwrap_or_default())
+    }
+
+    async fn go_back(&self, name: &str) -> Result<(), CheckpointError> {
+        fs::write(self.place("root/a.txt"), name).map_err(|error| CheckpointError(error.to_string()))
+    }
+}
+
 struct Bench {
     server: ModelServer,
     clock: Arc<TestClock>,
@@ -91,7 +104,12 @@ impl Bench {
     }
 
     fn ports(&self) -> TaskPorts<'_> {
-        TaskPorts { account: &self.account, transcript: &self.transcript, stop: &self.stop }
+        TaskPorts {
+            account: &self.account,
+            transcript: &self.transcript,
+            files: Some(self),
+            stop: &self.stop,
+        }
     }
 
     fn limits(&self) -> AgentLimits {
@@ -444,6 +462,19 @@ async fn an_answer_that_was_kept_is_acted_on_without_a_new_call() {
     *again.transcript.turns.lock().unwrap() = turns;
     again.create().await.result.unwrap();
     assert_eq!(again.transcript.turns.lock().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn an_edit_that_a_crash_cut_off_from_its_answer_is_not_made_twice() {
+    let added = || calls(&[edit("e", "one\n", "one\nmore\n")]);
+    let bench = Bench::with([added(), handed_in()]).await;
+    bench.create().await.result.unwrap();
+    // Killed after the edit, before its result was kept: the file has it, the conversation does not know.
+    bench.transcript.turns.lock().unwrap().truncate(2);
+    bench.server.push(handed_in());
+    bench.create().await.result.unwrap();
+    assert_eq!(fs::read_to_string(bench.place("root/a.txt")).unwrap(), "one\nmore\n");
+    assert!(bench.last_told().contains("edited `a.txt`"), "the model is told what happened");
 }
 
 #[tokio::test]

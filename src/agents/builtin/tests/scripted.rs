@@ -89,6 +89,7 @@ impl Stage {
                 TaskPorts {
                     account: &self.account,
                     transcript: &transcript,
+                    files: None,
                     stop: &CancellationToken::new(),
                 },
             )
@@ -120,6 +121,7 @@ impl Stage {
                 TaskPorts {
                     account: &self.account,
                     transcript: &transcript,
+                    files: None,
                     stop: &CancellationToken::new(),
                 },
             )
