@@ -5,7 +5,6 @@ use std::io::{Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
 use pairbot::demo::{MAINTAINER, REPOSITORY, Stage};
-use pairbot::store::Store as _;
 use pairbot::store::sqlite::SqliteStore;
 use pairbot_model_sim::story;
 use rusqlite::Connection;

@@ -360,6 +360,7 @@ fn config(app: u64, models: &ModelSim, data_dir: PathBuf) -> Config {
             database: Database::Sqlite { path: data_dir.join("pairbot.db") },
             data_dir,
             bus: Bus::Embedded,
+            retention_days: None,
         },
         sandbox: Sandbox::NoneAccepted,
         models: ModelsConfig {
