@@ -9,6 +9,7 @@ mod inbox;
 mod ledger;
 mod outbox;
 mod retention;
+mod samples;
 mod sqlite_file;
 mod timers;
 mod transcripts;
