@@ -1,6 +1,6 @@
 //! What must hold at the end of every world, seen from outside: in the ledgers, on GitHub, and in the models' books.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use pairbot::gateway::{ModelChoice, PriceTable, ProviderKind};
 use pairbot::store::{RunSummary, StoredRun};
@@ -11,7 +11,7 @@ use pairbot_protocol::checks::{self, CheckState};
 use pairbot_protocol::event::Event;
 use pairbot_protocol::ids::{Money, Usage};
 use pairbot_protocol::invariants;
-use pairbot_protocol::run::Run;
+use pairbot_protocol::run::{Phase, Run};
 use pairbot_protocol::signal::Verdict;
 
 use super::world::{BOT, World};
@@ -38,11 +38,13 @@ pub(super) async fn broken(world: &World) -> Vec<String> {
         money(world, life, &mut broken).await;
         dead_letters(world, life, &mut broken).await;
         shown_as_it_is(world, life, &lives, &mut broken);
+        told_as_it_is(world, life, &mut broken);
     }
     billed_is_paid(world, &lives, &mut broken).await;
+    let heads = heads(world);
     for issue in 0..world.numbers.len() {
-        once_each(world, issue, &mut broken);
-        green_is_earned(world, issue, &lives, &mut broken);
+        once_each(world, issue, &heads, &mut broken);
+        green_is_earned(world, issue, &heads, &lives, &mut broken);
     }
     broken
 }
@@ -158,7 +160,7 @@ async fn dead_letters(world: &World, life: &Life, broken: &mut Vec<String>) {
 }
 
 /// Comments, reviews, pull requests, check runs and reactions of ours appear once.
-fn once_each(world: &World, issue: usize, broken: &mut Vec<String>) {
+fn once_each(world: &World, issue: usize, heads: &Heads, broken: &mut Vec<String>) {
     let (github, repository, number) = (world.github(), world.repository(issue), world.numbers[issue]);
     let branch = world.branch(issue);
     let pulls = github.pulls(repository).unwrap();
@@ -195,8 +197,8 @@ fn once_each(world: &World, issue: usize, broken: &mut Vec<String>) {
     }
     let twice = marks.into_iter().filter(|(_, count)| *count > 1);
     broken.extend(twice.map(|(what, count)| format!("P1: {what} was written {count} times")));
-    for head in heads(world, issue) {
-        let mut checks = ours(world, issue, &head);
+    for head in heads_of(heads, world, issue) {
+        let mut checks = ours(world, issue, head);
         checks.sort_by_key(|check| (check.name.clone(), check.external_id.clone(), check.id));
         for pair in checks.windows(2) {
             let [earlier, later] = pair else { continue };
@@ -215,21 +217,26 @@ fn twice(reactions: &mut [ReactionSeen]) -> bool {
     reactions.windows(2).any(|pair| key(&pair[0]) == key(&pair[1]))
 }
 
-/// Every head that the issue's pull requests were told to have.
-fn heads(world: &World, issue: usize) -> Vec<String> {
-    let branch = world.branch(issue);
-    let mut heads = Vec::new();
+/// Every head that pull requests were told to have, by repository and branch.
+type Heads = BTreeMap<(String, String), BTreeSet<String>>;
+
+fn heads(world: &World) -> Heads {
+    let mut heads = Heads::new();
     for delivery in world.github().deliveries() {
         let payload = &delivery.payload;
-        if payload["repository"]["full_name"] == world.repository(issue)
-            && payload["pull_request"]["head"]["ref"] == branch
+        let (repository, head) = (&payload["repository"]["full_name"], &payload["pull_request"]["head"]);
+        if let (Some(repository), Some(branch), Some(sha)) =
+            (repository.as_str(), head["ref"].as_str(), head["sha"].as_str())
         {
-            heads.extend(payload["pull_request"]["head"]["sha"].as_str().map(str::to_owned));
+            heads.entry((repository.to_owned(), branch.to_owned())).or_default().insert(sha.to_owned());
         }
     }
-    heads.sort();
-    heads.dedup();
     heads
+}
+
+fn heads_of<'a>(heads: &'a Heads, world: &World, issue: usize) -> impl Iterator<Item = &'a str> {
+    let key = (world.repository(issue).to_owned(), world.branch(issue));
+    heads.get(&key).into_iter().flatten().map(String::as_str)
 }
 
 fn ours(world: &World, issue: usize, head: &str) -> Vec<CheckSeen> {
@@ -238,19 +245,19 @@ fn ours(world: &World, issue: usize, head: &str) -> Vec<CheckSeen> {
 }
 
 /// No check is green on a head for which the ledger has no verdict.
-fn green_is_earned(world: &World, issue: usize, lives: &[Life], broken: &mut Vec<String>) {
+fn green_is_earned(world: &World, issue: usize, heads: &Heads, lives: &[Life], broken: &mut Vec<String>) {
     let own = |life: &&Life| {
         life.summary.repository_name == world.repository(issue)
             && life.summary.run.issue.0 == world.numbers[issue]
     };
     let own: Vec<&Life> = lives.iter().filter(own).collect();
-    for head in heads(world, issue) {
-        for check in ours(world, issue, &head) {
+    for head in heads_of(heads, world, issue) {
+        for check in ours(world, issue, head) {
             if check.conclusion.as_deref() != Some("success") {
                 continue;
             }
             let gate = check.name.trim_start_matches("pairbot / ").to_owned();
-            if !own.iter().any(|life| earned(life, &gate, &head)) {
+            if !own.iter().any(|life| earned(life, &gate, head)) {
                 broken.push(format!("P5: `{}` is green on {head} without a verdict", check.name));
             }
         }
@@ -276,6 +283,33 @@ fn earned(life: &Life, gate: &str, head: &str) -> bool {
             matches!(event, Event::GateRecorded { gate: name, head: at, report }
                 if name.as_str() == gate && at.as_str() == head && report.verdict == Verdict::Green)
         }),
+    }
+}
+
+/// Each run has one status comment, and it says where the run is.
+fn told_as_it_is(world: &World, life: &Life, broken: &mut Vec<String>) {
+    let (run, repository) = (life.run(), &life.summary.repository_name);
+    if life.events.iter().any(|event| matches!(event, Event::PublicationFailed { .. })) {
+        return;
+    }
+    let mark = format!("<!-- pairbot:{}:status -->", run.id);
+    let comments = world.github().comments(repository, run.id.issue.0).unwrap();
+    let ours = |body: &str| body.trim_end().ends_with(&mark);
+    let Some(status) = comments.iter().find(|comment| comment.author == BOT && ours(&comment.body)) else {
+        broken.push(format!("P1: {} has no status comment", run.id));
+        return;
+    };
+    let says = match &run.phase {
+        Phase::AwaitingHuman(_) => "ready:",
+        Phase::Halted { .. } => "halted:",
+        Phase::Refused { .. } => "not started",
+        Phase::Merged { .. } => "merged at",
+        Phase::Closed { .. } => "ended without a merge",
+        Phase::Queued { .. } | Phase::Creating { .. } | Phase::Opening { .. } | Phase::Validating(_) => "",
+    };
+    if !status.body.starts_with(&format!("### Pairbot: {says}")) {
+        let first = status.body.lines().next().unwrap_or_default();
+        broken.push(format!("P1: the status of {} says `{first}`, it is {}", run.id, run.phase_name()));
     }
 }
 

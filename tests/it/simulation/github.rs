@@ -111,12 +111,16 @@ enum Trouble {
     AnswerTorn,
 }
 
-fn trouble(weather: &Weather) -> Option<Trouble> {
-    let chance = &weather.chance;
-    if !chance.per_mille(weather.rates().github) {
+/// How many ways to fail there are, the frequent ones counted more than once.
+pub(super) const GITHUB_KINDS: u64 = 12;
+
+fn trouble(weather: &Weather, method: &Method) -> Option<Trouble> {
+    let (chance, rates) = (&weather.chance, weather.rates());
+    let spared = rates.github_writes_only && *method == Method::GET;
+    if spared || !chance.per_mille(rates.github) {
         return None;
     }
-    Some(match chance.below(12) {
+    Some(match rates.github_kind.unwrap_or_else(|| chance.below(GITHUB_KINDS)) {
         0 => Trouble::NotSent,
         1 | 2 => Trouble::Refused(*chance.pick(&[500, 502, 503, 504])),
         3 | 4 => Trouble::Limited,
@@ -145,7 +149,7 @@ impl Transport for TroubledTransport {
 impl TroubledTransport {
     async fn sent(&self, what: &str, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
         let weather = self.life.weather();
-        let trouble = trouble(weather);
+        let trouble = trouble(weather, request.method());
         if let Some(trouble) = trouble {
             weather.note(format_args!("{what}: {trouble:?}"));
         }

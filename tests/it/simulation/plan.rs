@@ -4,6 +4,7 @@
 use pairbot_model_sim::{Answer, Finding, Reply, Script, Verdict};
 
 use super::chance::Chance;
+use super::github::GITHUB_KINDS;
 use super::weather::Rates;
 
 const MINUTE_MS: u64 = 60_000;
@@ -173,11 +174,19 @@ fn weather(chance: &Chance) -> (Rates, Vec<u64>, u64) {
     let mut rates = Rates {
         store: rate(40),
         github: rate(120),
+        github_kind: None,
+        github_writes_only: false,
         models: rate(250),
         programs: rate(60),
         webhooks: rate(300),
         slow: rate(200),
     };
+    if chance.per_mille(300) {
+        // One way to fail, and often.
+        rates.github = chance.between(50, 400);
+        rates.github_kind = Some(chance.below(GITHUB_KINDS));
+        rates.github_writes_only = chance.per_mille(700);
+    }
     if chance.per_mille(100) {
         rates = Rates::default();
     }
@@ -210,14 +219,19 @@ fn deeds(chance: &Chance, issues: usize, trouble: Trouble) -> Vec<(u64, usize, D
     let busy = match trouble {
         Trouble::None => 0,
         // Most people set a label and wait.
-        Trouble::Any => *chance.pick(&[0, 0, 1, 2, 4, 8]),
+        Trouble::Any => *chance.pick(&[0, 1, 2, 4, 8, 16]),
     };
+    // In half of the worlds people do few different things, and those again and again: what only comes of a thing done
+    // twice at the wrong moment is too rare among many others.
+    let few: Vec<Deed> = (0..chance.between(1, 3)).map(|_| deed(chance)).collect();
+    let few = chance.per_mille(500).then_some(few);
     for issue in 0..issues {
         deeds.push((chance.below(2 * MINUTE_MS), issue, Deed::Label));
         for _ in 0..chance.below(busy + 1) {
             // Half of it in the first minutes, where most of the work is done.
             let span_ms = *chance.pick(&[MINUTE_MS, 3 * MINUTE_MS, 10 * MINUTE_MS, 40 * MINUTE_MS]);
-            deeds.push((chance.below(span_ms), issue, deed(chance)));
+            let deed = few.as_ref().map_or_else(|| deed(chance), |few| *chance.pick::<Deed>(few));
+            deeds.push((chance.below(span_ms), issue, deed));
         }
     }
     deeds.sort_by_key(|(at_ms, issue, _)| (*at_ms, *issue));

@@ -16,6 +16,10 @@ use super::chance::Chance;
 pub(super) struct Rates {
     pub(super) store: u64,
     pub(super) github: u64,
+    /// GitHub fails in this one way.
+    pub(super) github_kind: Option<u64>,
+    /// GitHub fails only where something is written.
+    pub(super) github_writes_only: bool,
     pub(super) models: u64,
     pub(super) programs: u64,
     pub(super) webhooks: u64,

@@ -13,6 +13,7 @@ use pairbot::config::{
     StorageConfig,
 };
 use pairbot::ports::Clock as _;
+use pairbot::reconciler::Rhythm;
 use pairbot::server::{Machine, Server, Tuning};
 use pairbot::store::sqlite::SqliteStore;
 use pairbot::store::{Store, StoreError};
@@ -176,7 +177,8 @@ impl World {
             transport: Arc::new(TroubledTransport { host: self.host.clone(), life: life.clone() }),
             models: Arc::new(TroubledModels { models: self.models.clone(), life: life.clone() }),
         };
-        let tuning = Tuning { scripted: true, ..Tuning::default() };
+        // What was lost is sent again by the world itself.
+        let tuning = Tuning { scripted: true, reconciling: Rhythm::WhenAsked, ..Tuning::default() };
         let (server, router) = Server::start_inside(&self.config, machine, tuning, store).await.unwrap();
         self.process = Some(Process { server, router, life });
     }
@@ -356,6 +358,7 @@ fn config(app: u64, models: &ModelSim, data_dir: PathBuf) -> Config {
         },
         github: GitHubConfig { api_url: ADDRESS.to_owned(), server_url: ADDRESS.to_owned() },
         listen: Listen { host: "127.0.0.1".to_owned(), port: 0 },
+        drain: std::time::Duration::from_secs(20),
         storage: StorageConfig {
             database: Database::Sqlite { path: data_dir.join("pairbot.db") },
             data_dir,
