@@ -31,6 +31,7 @@ use crate::http::webhook::own::OwnApp;
 use crate::http::webhook::signature::WebhookSecret;
 use crate::http::{self, HttpState};
 use crate::ports::{Clock, Entropy, Spawner};
+use crate::reconciler::{self, Pulse, Reconciler, Rhythm};
 use crate::store::Store;
 use crate::store::sqlite::SqliteStore;
 use crate::workers::{self, AgentSettings, PoolSettings, Tools, Workers};
@@ -67,6 +68,8 @@ pub struct Tuning {
     pub gateway: GatewaySettings,
     /// Whether the models are scripted, which everything shown must say.
     pub scripted: bool,
+    /// When the reconciler looks for what was missed.
+    pub reconciling: Rhythm,
 }
 
 /// A server that runs.
@@ -76,6 +79,8 @@ pub struct Server {
     pub address: SocketAddr,
     /// Its durable state.
     pub store: Arc<dyn Store>,
+    /// The pulse of its reconciler.
+    pub reconciler: Pulse,
     stop: CancellationToken,
     parts: JoinSet<()>,
 }
@@ -137,11 +142,21 @@ impl Server {
         let stop = CancellationToken::new();
         let mut parts = JoinSet::new();
         let health = EngineHealth::new();
-        let router = ingress(config, &machine, &store, &own, &health);
+        let pulse = Pulse::default();
+        let router = ingress(config, &machine, &store, &own, &health, &pulse);
         start_engine(&mut parts, &machine, &store, health, &stop);
         start_workers(&mut parts, &machine, tools, tuning.pool, &stop);
+        let reconciler = reconciler::Parts {
+            store: store.clone(),
+            github: github.clone(),
+            own: own.clone(),
+            app_id: config.app.id,
+            clock: machine.clock.clone(),
+            entropy: machine.entropy.clone(),
+        };
+        parts.spawn(Reconciler::new(reconciler, pulse.clone()).run(tuning.reconciling, stop.clone()));
         parts.spawn(learn_account(github, own, machine.clock.clone(), stop.clone()));
-        Ok((Self { address: NOWHERE, store, stop, parts }, router))
+        Ok((Self { address: NOWHERE, store, reconciler: pulse, stop, parts }, router))
     }
 
     /// Stops: nothing new is taken, what runs may end, everything else waits in the store.
@@ -284,6 +299,7 @@ fn ingress(
     store: &Arc<dyn Store>,
     own: &OwnAccount,
     health: &EngineHealth,
+    pulse: &Pulse,
 ) -> Router {
     let state = HttpState {
         inbox: Arc::new(store.clone()),
@@ -291,6 +307,7 @@ fn ingress(
         own: Arc::new(OwnApp::new(config.app.id, own.clone())),
         clock: machine.clock.clone(),
         engine: Some(health.clone()),
+        reconciler: Some(pulse.clone()),
     };
     http::router(Arc::new(state))
 }

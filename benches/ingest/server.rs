@@ -72,7 +72,14 @@ pub(crate) async fn run(mode: Mode) -> anyhow::Result<()> {
     let mut store: Option<Arc<dyn Store>> = None;
     let door = |inbox: Arc<dyn Inbox>| {
         let own = Arc::new(OwnApp::new(1_234_567, OwnAccount::default()));
-        router(Arc::new(HttpState { inbox, secret: secret.clone(), own, clock: clock.clone(), engine: None }))
+        router(Arc::new(HttpState {
+            inbox,
+            secret: secret.clone(),
+            own,
+            clock: clock.clone(),
+            engine: None,
+            reconciler: None,
+        }))
     };
     let routes = match mode {
         Mode::Signature => {

@@ -16,7 +16,7 @@ use super::credentials::{AppCredentials, CredentialsError};
 use super::error::GitHubError;
 use super::exchange::Exchange;
 use super::limits::Metered;
-use super::names::RepositoryNames;
+use super::names::{FullName, RepositoryNames};
 use super::repository::RepositoryClient;
 use super::route::segment;
 use super::tokens::{Authenticated, GitAccess, TokenScope};
@@ -207,6 +207,10 @@ impl GitHub {
                 grants: wire.grants,
             })
             .collect())
+    }
+
+    pub(super) fn learn_name(&self, repository: RepositoryId, name: FullName) {
+        self.shared.names.keep(repository, name);
     }
 
     pub(super) fn client(&self, caller: Caller) -> Client {

@@ -13,7 +13,7 @@ use http::header::{ACCEPT, CONTENT_LENGTH, LINK};
 use http::{HeaderValue, Method, Request, Response, Uri};
 use http_body_util::{BodyExt as _, Full};
 use octocrab::{AuthState, FromResponse, OctoBody, Octocrab, OctocrabBuilder};
-use pairbot_protocol::ids::TaskId;
+use pairbot_protocol::ids::{TaskId, Timestamp};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -55,6 +55,16 @@ impl Client {
         route: &str,
         key: Option<&str>,
     ) -> Result<Vec<T>, GitHubError> {
+        self.list_while(route, key, |_| true).await
+    }
+
+    /// Reads pages of a list for as long as the last entry of each is wanted.
+    pub(crate) async fn list_while<T: DeserializeOwned>(
+        &self,
+        route: &str,
+        key: Option<&str>,
+        wanted: impl Fn(&T) -> bool,
+    ) -> Result<Vec<T>, GitHubError> {
         let path = route.split_once('?').map_or(route, |(path, _)| path);
         let mut route = route.to_owned();
         let mut items = Vec::new();
@@ -66,7 +76,8 @@ impl Client {
                 detail,
                 outcome: Outcome::NotApplied,
             })?);
-            match next {
+            let goes_on = items.last().is_some_and(&wanted);
+            match next.filter(|_| goes_on) {
                 // Only the query is taken from the link: its host and path may be those of GitHub behind a proxy, or
                 // of a repository's id, and our credentials go where the first page was.
                 Some(query) => route = format!("{path}?{query}"),
@@ -106,6 +117,19 @@ impl Client {
     ) -> Result<T, GitHubError> {
         tracing::debug!(%task, %method, route, "writing to GitHub");
         self.call(method, route, Some(body), Outcome::Unknown).await
+    }
+
+    /// Asks GitHub to send something once more, which needs no task: nothing that anybody sees changes, and what is sent
+    /// again is taken once.
+    pub(crate) async fn ask_again(&self, route: &str) -> Result<(), GitHubError> {
+        let answer: Result<serde::de::IgnoredAny, _> =
+            self.call(Method::POST, route, None::<&()>, Outcome::NotApplied).await;
+        answer.map(|_| ())
+    }
+
+    /// Whether the caller has requests to spare; else when to ask again.
+    pub(crate) fn spare(&self) -> Result<(), Timestamp> {
+        self.exchange.cached.authenticated().spare(self.caller)
     }
 
     /// Asks GraphQL; whether it is a write is decided by the document.

@@ -4,6 +4,7 @@ use pairbot_protocol::ids::{IssueNumber, UserId};
 use serde::Deserialize;
 
 use super::error::GitHubError;
+use super::moment::Moment;
 use super::repository::RepositoryClient;
 
 /// An issue, or a pull request seen as one.
@@ -23,6 +24,10 @@ pub struct Issue {
     pub author: Option<Account>,
     /// Whether it is a pull request.
     pub is_pull_request: bool,
+    /// When it was closed, if it is.
+    pub closed_at: Option<Moment>,
+    /// Who closed it, if it is closed and GitHub says so.
+    pub closed_by: Option<Account>,
 }
 
 /// An account as it appears beside something it wrote.
@@ -35,6 +40,8 @@ pub struct Account {
     pub login: String,
     /// Whether it is a program.
     pub is_bot: bool,
+    /// Whether it is a person: GitHub knows accounts that are neither.
+    pub is_person: bool,
 }
 
 #[derive(Deserialize)]
@@ -47,12 +54,12 @@ struct AccountWire {
 
 impl From<AccountWire> for Account {
     fn from(wire: AccountWire) -> Self {
-        Self { id: wire.id, login: wire.login, is_bot: wire.kind == "Bot" }
+        Self { id: wire.id, login: wire.login, is_bot: wire.kind == "Bot", is_person: wire.kind == "User" }
     }
 }
 
 #[derive(Deserialize)]
-struct IssueWire {
+pub(super) struct IssueWire {
     number: IssueNumber,
     title: String,
     body: Option<String>,
@@ -61,6 +68,9 @@ struct IssueWire {
     labels: Vec<LabelWire>,
     user: Option<Account>,
     pull_request: Option<serde::de::IgnoredAny>,
+    closed_at: Option<Moment>,
+    /// Only in the answer for a single issue.
+    closed_by: Option<Account>,
 }
 
 /// Old issues name their labels as plain strings.
@@ -71,11 +81,9 @@ enum LabelWire {
     Name(String),
 }
 
-impl RepositoryClient {
-    /// Reads an issue.
-    pub async fn issue(&self, number: IssueNumber) -> Result<Issue, GitHubError> {
-        let wire: IssueWire = self.get(&format!("/issues/{number}")).await?;
-        Ok(Issue {
+impl From<IssueWire> for Issue {
+    fn from(wire: IssueWire) -> Self {
+        Self {
             number: wire.number,
             title: wire.title,
             body: wire.body.unwrap_or_default(),
@@ -90,6 +98,15 @@ impl RepositoryClient {
                 .collect(),
             author: wire.user,
             is_pull_request: wire.pull_request.is_some(),
-        })
+            closed_at: wire.closed_at,
+            closed_by: wire.closed_by,
+        }
+    }
+}
+
+impl RepositoryClient {
+    /// Reads an issue.
+    pub async fn issue(&self, number: IssueNumber) -> Result<Issue, GitHubError> {
+        Ok(self.get::<IssueWire>(&format!("/issues/{number}")).await?.into())
     }
 }

@@ -26,6 +26,10 @@ const REQUESTS_AT_ONCE: usize = 50;
 /// A second more than they last: requests leave us evenly and may arrive bunched.
 const MINUTE_MS: u64 = 61_000;
 const HOUR_MS: u64 = 3_601_000;
+/// What is left of the hour for runs: whoever only looks whether something was missed stops here.
+const REQUESTS_RESERVED: u64 = 1_000;
+/// How much of a minute may be used before such a one stops.
+const POINTS_UNRESERVED: u32 = POINTS_PER_MINUTE / 2;
 /// What is waited for inside a call. Longer waits are the caller's: it holds a lease that would run out.
 const WAIT_MS_MAX: u64 = 2_000;
 /// A limit hit again and again doubles the wait, up to this often.
@@ -61,6 +65,12 @@ impl Metered {
             }
             None => Ok(response),
         }
+    }
+
+    /// Whether the caller has so much left that work which can wait may go on; else when to ask again.
+    pub(crate) fn spare(&self, caller: Caller) -> Result<(), Timestamp> {
+        let now = self.clock.now();
+        self.account(caller).budget().spare(now)
     }
 
     async fn enter(
@@ -195,6 +205,20 @@ impl Budget {
         }
         self.primary(cost.resource).in_flight += 1;
         Ok(())
+    }
+
+    fn spare(&mut self, now: Timestamp) -> Result<(), Timestamp> {
+        self.forget_the_past(now);
+        if self.blocked_until > now {
+            return Err(self.blocked_until);
+        }
+        if let Some((left, reset)) = self.rest.left
+            && reset > now
+            && left < REQUESTS_RESERVED
+        {
+            return Err(reset);
+        }
+        if self.points > POINTS_UNRESERVED { Err(now.plus_ms(MINUTE_MS)) } else { Ok(()) }
     }
 
     fn full_until(&mut self, cost: Cost, now: Timestamp) -> Option<Timestamp> {

@@ -9,6 +9,7 @@ use super::Licence;
 use super::error::GitHubError;
 use super::issues::Account;
 use super::limits_of_texts::{BODY_BYTES_MAX, TITLE_BYTES_MAX, cut_line, cut_text};
+use super::moment::Moment;
 use super::repository::RepositoryClient;
 use super::route::{path, segment};
 
@@ -43,6 +44,12 @@ pub struct PullRequest {
     pub base_branch: String,
     /// Whether it can be merged without conflict; none while GitHub computes it.
     pub mergeable: Option<bool>,
+    /// When it changed last.
+    pub updated_at: Option<Moment>,
+    /// When it was closed or merged, if it was.
+    pub closed_at: Option<Moment>,
+    /// Who merged it, if it was merged and this is the answer for it alone.
+    pub merged_by: Option<Account>,
 }
 
 /// What a new pull request is to be.
@@ -91,7 +98,7 @@ pub struct ChangedFile {
 }
 
 #[derive(Deserialize)]
-struct PullRequestWire {
+pub(super) struct PullRequestWire {
     number: PullRequestNumber,
     node_id: String,
     state: String,
@@ -108,6 +115,9 @@ struct PullRequestWire {
     base: EndWire<BaseSha>,
     #[serde(default)]
     mergeable: Option<bool>,
+    updated_at: Option<Moment>,
+    closed_at: Option<Moment>,
+    merged_by: Option<Account>,
 }
 
 #[derive(Deserialize)]
@@ -140,6 +150,9 @@ impl From<PullRequestWire> for PullRequest {
             base: wire.base.sha,
             base_branch: wire.base.branch,
             mergeable: wire.mergeable,
+            updated_at: wire.updated_at,
+            closed_at: wire.closed_at,
+            merged_by: wire.merged_by,
         }
     }
 }
@@ -205,6 +218,24 @@ impl RepositoryClient {
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// The same, where an earlier attempt may have got through: the pull request that it opened for exactly this head may
+    /// be closed or merged by now, and then the next one would be a second (promise P1).
+    pub async fn open_pull_request_once(
+        &self,
+        lease: &impl Licence,
+        new: NewPullRequest<'_>,
+        head: &HeadSha,
+        look_first: bool,
+    ) -> Result<Opened, GitHubError> {
+        if look_first
+            && let Some(pull_request) = self.find_pull_request(new.branch).await?
+            && pull_request.head == *head
+        {
+            return Ok(Opened { pull_request, created: false });
+        }
+        self.open_pull_request(lease, new).await
     }
 
     async fn create_pull_request(

@@ -10,6 +10,7 @@ use super::comments::signed_body;
 use super::error::GitHubError;
 use super::issues::Account;
 use super::markers::Marker;
+use super::moment::Moment;
 use super::repository::RepositoryClient;
 
 /// A review to be posted.
@@ -76,6 +77,8 @@ pub struct Review {
     pub state: String,
     /// The commit it is attributed to; none if that is gone.
     pub head: Option<HeadSha>,
+    /// When it was handed in, if it was.
+    pub submitted_at: Option<Moment>,
 }
 
 #[derive(Deserialize)]
@@ -86,6 +89,7 @@ struct ReviewWire {
     #[serde(default)]
     state: String,
     commit_id: Option<HeadSha>,
+    submitted_at: Option<Moment>,
 }
 
 #[derive(Deserialize)]
@@ -128,6 +132,7 @@ impl RepositoryClient {
                 body: wire.body.unwrap_or_default(),
                 state: wire.state,
                 head: wire.commit_id,
+                submitted_at: wire.submitted_at,
             })
             .collect())
     }

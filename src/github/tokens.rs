@@ -73,6 +73,11 @@ impl Authenticated {
         Self { metered, address, credentials, clock, slots: std::sync::Mutex::default() }
     }
 
+    /// Whether a caller has requests to spare; else when to ask again.
+    pub(crate) fn spare(&self, caller: Caller) -> Result<(), Timestamp> {
+        self.metered.spare(caller)
+    }
+
     /// Sends a request as `caller`. A token that GitHub no longer takes is replaced once; a request answered 401 was
     /// not applied, so even a write may be sent again.
     pub(crate) async fn send(

@@ -11,6 +11,7 @@ use pairbot_protocol::ids::Timestamp;
 use serde_json::json;
 
 use super::HttpState;
+use crate::github::Moment;
 
 /// How long the engine may be silent before it counts as stuck, in milliseconds.
 pub const ENGINE_SILENCE_MS_MAX: u64 = 30_000;
@@ -59,5 +60,15 @@ pub(super) async fn readyz(State(state): State<Arc<HttpState>>) -> Response {
     let ready = store.is_ok() && engine != "silent";
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let store = if store.is_ok() { "reachable" } else { "unreachable" };
-    (status, Json(json!({ "ready": ready, "store": store, "engine": engine }))).into_response()
+    // A reconciler that fails does not make the server less ready: webhooks are taken in all the same.
+    let reconciler = state.reconciler.as_ref().map(|pulse| match pulse.last() {
+        None => json!({ "last_pass": null }),
+        Some(last) => json!({
+            "last_pass": Moment::of(last.at).as_ref().map(Moment::as_str),
+            "told": last.told,
+            "failures": last.failures.len(),
+        }),
+    });
+    let answer = json!({ "ready": ready, "store": store, "engine": engine, "reconciler": reconciler });
+    (status, Json(answer)).into_response()
 }

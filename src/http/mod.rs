@@ -18,6 +18,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::ports::Clock;
+use crate::reconciler::Pulse;
 use crate::store::{self, Accepted, Delivery, Store};
 
 use health::EngineHealth;
@@ -57,6 +58,8 @@ pub struct HttpState {
     pub clock: Arc<dyn Clock>,
     /// The engine's heartbeat; none if this process runs no engine.
     pub engine: Option<EngineHealth>,
+    /// The reconciler's pulse; none if this process runs none.
+    pub reconciler: Option<Pulse>,
 }
 
 /// Every route of the server.

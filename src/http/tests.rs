@@ -93,6 +93,7 @@ impl Server {
             own: Arc::new(OwnApp::new(1_234_567, crate::github::OwnAccount::default())),
             clock: Arc::new(clock.clone()),
             engine: Some(engine.clone()),
+            reconciler: None,
         };
         Self { inbox, clock, engine, secret, router: router(Arc::new(state)) }
     }
@@ -344,7 +345,7 @@ async fn ready_means_that_store_and_engine_work() {
     let server = Server::new();
     let answer = |ready: bool, store: &str, engine: &str| {
         let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-        (status, json!({ "ready": ready, "store": store, "engine": engine }))
+        (status, json!({ "ready": ready, "store": store, "engine": engine, "reconciler": null }))
     };
     assert_eq!(server.get("/readyz").await, answer(false, "reachable", "silent"));
     server.engine.beat(server.clock.now());

@@ -44,7 +44,8 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// [`StoreError::Busy`] rather than waits when too much is waiting already.
     async fn accept(&self, delivery: Delivery) -> Result<Accepted>;
 
-    /// Signals that wait for their decision, oldest first, at most `limit`. A row that this version cannot read is
+    /// Signals that wait for their decision, oldest first, at most `limit`. Installations have equal shares of them: one
+    /// with thousands waiting holds up no other. A row that this version cannot read is
     /// set aside, recorded with the reason, and does not hold up others.
     async fn inbox_pending(&self, limit: usize) -> Result<Vec<InboxRow>>;
 

@@ -2,7 +2,7 @@
 
 use pairbot_protocol::ids::Login;
 use pairbot_protocol::run::{AfterInspection, Closing, Phase, Refusal, Run};
-use pairbot_protocol::signal::Permission;
+use pairbot_protocol::signal::{AccessLoss, Permission};
 
 use super::halts::{halt, title};
 
@@ -86,6 +86,11 @@ fn closed(closing: Closing, login: &Login) -> String {
         Closing::IssueClosed => "closed the issue",
         Closing::PullRequestClosed => "closed the pull request",
         Closing::Stopped => "said `/stop`",
+        Closing::AccessLost { loss: AccessLoss::InstallationDeleted } => "took the App off the account",
+        Closing::AccessLost { loss: AccessLoss::InstallationSuspended } => "suspended the App's installation",
+        Closing::AccessLost { loss: AccessLoss::RepositoryRemoved } => {
+            "took the repository out of the App's reach"
+        }
     };
     format!("`{login}` {cause}. The branch stays as it is; set the label `agent:pair` again for a new run.")
 }

@@ -35,7 +35,9 @@ fn name(publication: &Publication) -> String {
     match publication {
         Publication::Status => "the status".to_owned(),
         Publication::Check { gate, head } => format!("the check {} on `{}`", check_name(gate), head.short()),
-        Publication::Review { reviewer, head } => format!("the review by `{reviewer}` of `{}`", head.short()),
+        Publication::Review { reviewer, head, reading: _ } => {
+            format!("the review by `{reviewer}` of `{}`", head.short())
+        }
         Publication::Thread { finding } => format!("whether the thread of finding `{finding}` is resolved"),
         Publication::DraftState => "whether the pull request is a draft".to_owned(),
         Publication::Reaction { .. } => "a reaction".to_owned(),

@@ -12,7 +12,7 @@ pub(super) async fn open(tools: &Tools, task: &Assignment<'_>, head: &HeadSha) -
     let facts = publish::facts(tools, run, &home).await?;
     let opened = home
         .client
-        .open_pull_request(
+        .open_pull_request_once(
             task.lease(),
             NewPullRequest {
                 branch: &run.id.branch(),
@@ -21,6 +21,8 @@ pub(super) async fn open(tools: &Tools, task: &Assignment<'_>, head: &HeadSha) -
                 body: &crate::text::pull_request_body(run, &facts),
                 draft: true,
             },
+            head,
+            task.look_first(),
         )
         .await?;
     let found = opened.pull_request;

@@ -4,8 +4,9 @@ use serde_json::{Value, json};
 
 use crate::emit::Happening;
 use crate::git::merge::MergeMethod;
+use crate::ids::Kind;
 use crate::reply::Reply;
-use crate::state::{AccountKind, Issue, Mergeable, Pull, Repo, State};
+use crate::state::{AccountKind, Issue, IssueEvent, Mergeable, Pull, Repo, State};
 use crate::view::account::extend;
 
 /// The numbers that `Closes #1`, `fixes #2` and their like name.
@@ -75,6 +76,7 @@ impl State {
         sender: u64,
         extra: &Value,
     ) -> Result<(), Reply> {
+        self.note_event(repo, number, action, sender, extra)?;
         let found = self.repo(repo)?;
         let issue = found.issue(number)?;
         if issue.pull.is_some() {
@@ -90,6 +92,24 @@ impl State {
             only_app: None,
             payload,
         });
+        Ok(())
+    }
+
+    /// Adds to the history of an issue what GitHub shows there.
+    fn note_event(
+        &mut self,
+        repo: u64,
+        number: u64,
+        event: &'static str,
+        actor: u64,
+        extra: &Value,
+    ) -> Result<(), Reply> {
+        if matches!(event, "labeled" | "unlabeled" | "closed" | "reopened") {
+            let label = extra.pointer("/label/name").and_then(Value::as_str).map(str::to_lowercase);
+            let (id, created_ms) = (self.next_id(Kind::IssueEvent), self.now_ms());
+            let noted = IssueEvent { id, number, actor, event, label, created_ms };
+            self.repo_mut(repo)?.issue_events.insert(id, noted);
+        }
         Ok(())
     }
 

@@ -4,6 +4,7 @@ pub(crate) mod apps;
 pub(crate) mod checks;
 pub(crate) mod comments;
 pub(crate) mod contents;
+pub(crate) mod events;
 pub(crate) mod git_refs;
 pub(crate) mod hooks;
 pub(crate) mod issues;
@@ -50,6 +51,7 @@ fn in_repository(call: &mut Call, repo: u64, rest: &[&str]) -> Outcome {
         git_refs::route,
         labels::route,
         issues::route,
+        events::route,
         comments::route,
         reactions::route,
         pulls::route,

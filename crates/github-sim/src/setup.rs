@@ -216,6 +216,7 @@ fn empty_repository(
         collaborators: BTreeMap::new(),
         labels: BTreeMap::new(),
         issues: BTreeMap::new(),
+        issue_events: BTreeMap::new(),
         comments: BTreeMap::new(),
         reviews: BTreeMap::new(),
         review_comments: BTreeMap::new(),

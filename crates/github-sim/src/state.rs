@@ -16,7 +16,7 @@ use crate::webhooks::Mail;
 
 pub(crate) use crate::state_checks::{CheckRun, CheckSuite, Status};
 pub(crate) use crate::state_items::{
-    Issue, IssueComment, Label, Mergeable, Pull, Reaction, ReactionTarget, Review, ReviewComment,
+    Issue, IssueComment, IssueEvent, Label, Mergeable, Pull, Reaction, ReactionTarget, Review, ReviewComment,
     ReviewThread,
 };
 
@@ -91,6 +91,7 @@ pub(crate) struct Repo {
     pub(crate) collaborators: BTreeMap<u64, Role>,
     pub(crate) labels: BTreeMap<String, Label>,
     pub(crate) issues: BTreeMap<u64, Issue>,
+    pub(crate) issue_events: BTreeMap<u64, IssueEvent>,
     pub(crate) comments: BTreeMap<u64, IssueComment>,
     pub(crate) reviews: BTreeMap<u64, Review>,
     pub(crate) review_comments: BTreeMap<u64, ReviewComment>,

@@ -33,6 +33,18 @@ pub(crate) struct Issue {
     pub(crate) pull: Option<Pull>,
 }
 
+/// Something that happened to an issue, as its history shows it.
+#[derive(Debug, Clone)]
+pub(crate) struct IssueEvent {
+    pub(crate) id: u64,
+    pub(crate) number: u64,
+    pub(crate) actor: u64,
+    pub(crate) event: &'static str,
+    /// Key of the label that was set or taken off.
+    pub(crate) label: Option<String>,
+    pub(crate) created_ms: u64,
+}
+
 /// Whether a pull request can be merged, computed only after someone asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Mergeable {

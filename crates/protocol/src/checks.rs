@@ -192,6 +192,11 @@ fn ready(run: &Run, validation: Option<&Validation>) -> CheckView {
             let reviewers = names_of(validation, |progress| matches!(progress, ReviewProgress::Pending));
             state(CheckState::InProgress, Why::WaitsFor { reviewers, gates: unsettled_gates(validation) })
         }
+        // A publication that waited since an open breaker: this head may never be examined, and then nobody would end
+        // what began here (promise P4). If it is, that is published.
+        Phase::Queued { .. } | Phase::Opening { .. } if validation.is_none() => {
+            state(CheckState::Withdrawn, Why::Superseded)
+        }
         Phase::Queued { .. }
         | Phase::Opening { .. }
         | Phase::Refused { .. }

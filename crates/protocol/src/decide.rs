@@ -39,6 +39,7 @@ pub fn decide(run: &Run, signal: &Signal, now: Timestamp) -> Decision {
         Signal::LabelSet { .. } => {}
         Signal::LabelRemoved { by } => human::label_removed(&mut plan, by),
         Signal::IssueClosed { by } => human::issue_closed(&mut plan, by),
+        Signal::AccessLost { by, loss } => human::access_lost(&mut plan, by, *loss),
         Signal::PullRequestClosed { by, merged, head } => {
             human::pull_request_closed(&mut plan, by, *merged, head);
         }

@@ -91,6 +91,10 @@ pub enum Publication {
         reviewer: ReviewerName,
         /// Of which head.
         head: HeadSha,
+        /// Which of its readings of this head, from 1: each is a review of its own, and one that waits is not
+        /// replaced by the next (promise P1).
+        #[serde(default = "first_reading", skip_serializing_if = "is_first_reading")]
+        reading: u32,
     },
     /// Whether a finding's thread is resolved.
     Thread {
@@ -111,6 +115,16 @@ pub enum Publication {
         /// Which request; its text is in the run.
         request: RequestId,
     },
+}
+
+/// What effects mean that were written down before readings were counted.
+const fn first_reading() -> u32 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_first_reading(reading: &u32) -> bool {
+    *reading == 1
 }
 
 /// What a reaction is set on.
@@ -194,7 +208,8 @@ impl Publication {
         match self {
             Self::Status => "status".to_owned(),
             Self::Check { gate, head } => format!("check:{gate}:{head}"),
-            Self::Review { reviewer, head } => format!("review:{reviewer}:{head}"),
+            Self::Review { reviewer, head, reading: 1 } => format!("review:{reviewer}:{head}"),
+            Self::Review { reviewer, head, reading } => format!("review:{reviewer}:{head}:{reading}"),
             Self::Thread { finding } => format!("thread:{finding}"),
             Self::DraftState => "draft".to_owned(),
             Self::Reaction { to, with } => {

@@ -232,6 +232,13 @@ pub struct RunId {
     pub ordinal: u32,
 }
 
+impl Login {
+    /// The name under which GitHub shows an account that is gone.
+    pub fn ghost() -> Self {
+        Self("ghost".to_owned())
+    }
+}
+
 impl fmt::Display for RunId {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "{}-{}-{}", self.repository, self.issue, self.ordinal)

@@ -7,12 +7,13 @@ use std::collections::BTreeSet;
 use crate::checks::{self, CheckState};
 use crate::effect::{Publication, Reaction, ReactionTarget};
 use crate::ids::{GateName, HeadSha};
-use crate::run::{Phase, Request, RequestState, Run, Wish};
+use crate::run::{Phase, Request, RequestState, ReviewRecord, Run, Wish};
 use crate::signal::FeedbackSource;
 
 /// What to publish after `before` became `after`; none for `before` when the run has just begun.
 pub fn difference(before: Option<&Run>, after: &Run) -> Vec<Publication> {
-    if before == Some(after) {
+    // Where the App can no longer write, nothing is asked for in vain.
+    if before == Some(after) || after.lost_access() {
         return Vec::new();
     }
     let mut publications = Vec::new();
@@ -22,12 +23,10 @@ pub fn difference(before: Option<&Run>, after: &Run) -> Vec<Publication> {
     publications.push(Publication::Status);
     publications.extend(checks_to_publish(before, after));
     let known = before.map_or(0, |run| run.reviews.len());
-    publications.extend(
-        after.reviews.iter().skip(known).map(|record| Publication::Review {
-            reviewer: record.reviewer.clone(),
-            head: record.head.clone(),
-        }),
-    );
+    publications.extend(after.reviews.iter().enumerate().skip(known).map(|(position, record)| {
+        let (reviewer, head) = (record.reviewer.clone(), record.head.clone());
+        Publication::Review { reviewer, head, reading: reading(&after.reviews, position) }
+    }));
     for (id, finding) in &after.findings {
         let earlier = before.and_then(|run| run.findings.get(id));
         if earlier.is_some_and(|earlier| earlier.state != finding.state) {
@@ -52,6 +51,15 @@ pub fn difference(before: Option<&Run>, after: &Run) -> Vec<Publication> {
         }
     }
     publications
+}
+
+/// Which of its reviewer's readings of its head the review at `position` is, from 1.
+fn reading(reviews: &[ReviewRecord], position: usize) -> u32 {
+    let (earlier, rest) = reviews.split_at(position.min(reviews.len()));
+    let same = |other: &&ReviewRecord| {
+        rest.first().is_some_and(|record| record.reviewer == other.reviewer && record.head == other.head)
+    };
+    u32::try_from(earlier.iter().filter(same).count()).unwrap_or(u32::MAX).saturating_add(1)
 }
 
 /// Whether the pull request should be a draft; none where that is no longer ours to say, or not yet.

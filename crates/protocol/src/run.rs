@@ -13,8 +13,8 @@ use crate::ids::{
 };
 use crate::policy::Policy;
 use crate::signal::{
-    Actor, CheckButton, FeedbackSource, GateReport, IssueFacts, Permission, PullRequestFacts, RequestId,
-    Verdict,
+    AccessLoss, Actor, CheckButton, FeedbackSource, GateReport, IssueFacts, Permission, PullRequestFacts,
+    RequestId, Verdict,
 };
 
 /// The life of one labelled issue.
@@ -436,6 +436,11 @@ pub enum Closing {
     PullRequestClosed,
     /// Someone said stop.
     Stopped,
+    /// The App can no longer act there, so nobody is told: nothing can be written.
+    AccessLost {
+        /// How.
+        loss: AccessLoss,
+    },
 }
 
 impl Run {
@@ -450,6 +455,11 @@ impl Run {
             | Phase::AwaitingHuman(_)
             | Phase::Halted { .. } => false,
         }
+    }
+
+    /// Whether it ended because the App lost its access: then nothing of it can be shown.
+    pub fn lost_access(&self) -> bool {
+        matches!(self.phase, Phase::Closed { closing: Closing::AccessLost { .. }, .. })
     }
 
     /// Whether it works: it is neither over nor waits for a person.

@@ -154,6 +154,13 @@ pub enum Signal {
         /// The tip of the base as the delivery gives it.
         base: BaseSha,
     },
+    /// The App can no longer act where the run lives.
+    AccessLost {
+        /// Who took it away.
+        by: Actor,
+        /// How.
+        loss: AccessLoss,
+    },
     /// The pull request was merged or closed.
     PullRequestClosed {
         /// Who.
@@ -258,6 +265,18 @@ pub enum Signal {
         /// Which one.
         timer: Timer,
     },
+}
+
+/// How the App lost its access to a repository.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AccessLoss {
+    /// The App was taken off the account.
+    InstallationDeleted,
+    /// Its installation was suspended.
+    InstallationSuspended,
+    /// The repository was taken out of the installation, transferred to another account, or deleted.
+    RepositoryRemoved,
 }
 
 /// Where feedback was given.

@@ -189,6 +189,24 @@ async fn a_pull_request_that_exists_already_is_found() {
 }
 
 #[tokio::test]
+async fn a_pull_request_that_was_closed_before_anybody_was_told_is_not_opened_again() {
+    let stage = Stage::new();
+    stage.script.on(FIND, ok(&json!([pull_request(6, "closed", REPOSITORY.0)])));
+    stage.script.on(FIND, ok(&json!([pull_request(6, "closed", REPOSITORY.0)])));
+    stage.script.on(OPEN, status(201, &pull_request(7, "open", REPOSITORY.0)));
+    let (repository, head) = (stage.repository(), SHA.parse::<HeadSha>().unwrap());
+    let found = repository.open_pull_request_once(&TestLicence, NEW, &head, true).await.unwrap();
+    assert_eq!((found.created, found.pull_request.number.0), (false, 6));
+    let other = "f".repeat(40).parse().unwrap();
+    let opened = repository.open_pull_request_once(&TestLicence, NEW, &other, true).await.unwrap();
+    assert_eq!(
+        (opened.created, opened.pull_request.number.0),
+        (true, 7),
+        "one of an earlier run has its own head"
+    );
+}
+
+#[tokio::test]
 async fn other_refusals_of_a_pull_request_stay_errors() {
     let stage = Stage::new();
     let nothing =

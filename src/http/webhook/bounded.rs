@@ -1,13 +1,13 @@
 //! Text of strangers, cut to what is kept of it.
 
 /// How many bytes of a comment or review are kept.
-pub(super) const TEXT_BYTES_MAX: usize = 16 * 1024;
+pub(crate) const TEXT_BYTES_MAX: usize = 16 * 1024;
 
 /// How many bytes of a title or a repository's name are kept. GitHub allows 256 characters of four bytes at most.
-pub(super) const NAME_BYTES_MAX: usize = 1024;
+pub(crate) const NAME_BYTES_MAX: usize = 1024;
 
 /// The beginning of a text, at most `bytes_max` long, cut between characters.
-pub(super) fn bounded(text: &str, bytes_max: usize) -> &str {
+pub(crate) fn bounded(text: &str, bytes_max: usize) -> &str {
     text.get(..text.floor_char_boundary(bytes_max)).unwrap_or_default()
 }
 

@@ -20,7 +20,7 @@ use crate::telemetry::spans;
 
 use super::body::{self, Media};
 use super::delivery_headers::{EventName, delivery_id};
-use super::normalise::normalise;
+use super::normalise::{is_hint, normalise};
 use super::refusal::Refusal;
 use super::signature::SIGNATURE_HEADER;
 
@@ -71,7 +71,12 @@ async fn take(state: &HttpState, parts: &Parts, body: Body) -> Result<Receipt, R
         received_at: state.clock.now(),
         content: normalised.content,
     };
-    store(state, delivery, reason).instrument(span).await
+    let hint = is_hint(&delivery.event);
+    let receipt = store(state, delivery, reason).instrument(span).await?;
+    if let (true, Some(reconciler)) = (hint, &state.reconciler) {
+        reconciler.ask();
+    }
+    Ok(receipt)
 }
 
 async fn read_in_time(state: &HttpState, headers: &HeaderMap, body: Body) -> Result<Bytes, Refusal> {

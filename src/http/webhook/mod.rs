@@ -10,4 +10,5 @@ mod payload;
 mod refusal;
 pub mod signature;
 
+pub(crate) use bounded::{TEXT_BYTES_MAX, bounded};
 pub use normalise::EVENTS;

@@ -19,7 +19,7 @@ use super::payload::{Payload, Unused};
 use super::refusal::Refusal;
 
 /// The events that are understood, which are the ones the App subscribes to (`app-manifest.yml`).
-pub const EVENTS: [&str; 8] = [
+pub const EVENTS: [&str; 9] = [
     "check_run",
     "check_suite",
     "issue_comment",
@@ -27,8 +27,17 @@ pub const EVENTS: [&str; 8] = [
     "pull_request",
     "pull_request_review",
     "pull_request_review_comment",
+    "repository",
     "status",
 ];
+
+/// Events of which only looking tells what they mean for runs. GitHub sends those of installations to every App.
+const HINTS: [&str; 3] = ["installation", "installation_repositories", "repository"];
+
+/// Whether an event, with its action, is a reason for the reconciler to look.
+pub(super) fn is_hint(event: &str) -> bool {
+    HINTS.contains(&event.split('.').next().unwrap_or_default())
+}
 
 /// What a delivery says.
 #[derive(Debug, Clone)]
@@ -55,7 +64,7 @@ type Reason = Cow<'static, str>;
 /// Says what a delivery means. A payload that is JSON and does not have what its event promises is ignored with a
 /// reason: sending it again would not mend it.
 pub(super) fn normalise(event: EventName<'_>, text: &str, own: &OwnApp) -> Result<Normalised, Refusal> {
-    if !EVENTS.contains(&event.as_str()) {
+    if !EVENTS.contains(&event.as_str()) || is_hint(event.as_str()) {
         return unused(event, text);
     }
     let payload: Payload<'_> = match serde_json::from_str(text) {
@@ -103,7 +112,10 @@ fn unused(event: EventName<'_>, text: &str) -> Result<Normalised, Refusal> {
         Ok(payload) => {
             let installation = payload.installation.map(|installation| InstallationId(installation.id));
             let name = event.with_action(payload.action.as_deref());
-            Ok(ignored(name, installation, "nothing is made of this event"))
+            let hint = is_hint(event.as_str());
+            let reason =
+                if hint { "the reconciler looks at what it means" } else { "nothing is made of this event" };
+            Ok(ignored(name, installation, reason))
         }
         Err(error) => misfit(event, &error),
     }
@@ -149,12 +161,6 @@ fn person(payload: &Payload<'_>, own: &OwnApp) -> Result<Actor, Reason> {
         ActorKind::Bot => Err("another program said it, and programs are not listened to".into()),
         ActorKind::Own => Err("the App itself said it".into()),
     }
-}
-
-/// A key made of what a happening is and the moment it was. Without the moment two happenings could not be told apart,
-/// so there is no key.
-fn meaning_at(what: std::fmt::Arguments<'_>, moment: &str) -> Option<String> {
-    (!moment.is_empty()).then(|| format!("{what}@{}", super::bounded::bounded(moment, 40)))
 }
 
 #[cfg(test)]

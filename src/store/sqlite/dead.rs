@@ -94,18 +94,20 @@ fn replay_task(db: &Connection, task: TaskId, doing: &Doing) -> Result<Replayed>
 fn replay_signal(db: &Connection, id: InboxId, doing: &Doing) -> Result<Replayed> {
     let row = set_aside(db, id)?;
     let what = || format!("signal {id}");
-    let signal = match wire::decode::<Envelope>(&row.payload) {
-        Ok(_) => row.payload,
+    let envelope = match wire::decode::<Envelope>(&row.payload) {
+        Ok(envelope) => envelope,
         // A timer that could not be read was kept as it was, its run in the name of its delivery.
         Err(error) => match (row.event.as_str(), wire::decode::<Timer>(&row.payload)) {
-            ("timer", Ok(timer)) => wire::encode(&fired(db, &row.guid, timer)?).map_err(unwritable)?,
+            ("timer", Ok(timer)) => fired(db, &row.guid, timer)?,
             _ => return Err(unreadable(what())(error)),
         },
     };
+    let signal = wire::encode(&envelope).map_err(unwritable)?;
+    // Whatever waits belongs to an installation: they take turns.
     db.prepare_cached(
-        "UPDATE inbox SET state = ?2, signal = ?3, note = NULL, settled_at = NULL WHERE id = ?1",
+        "UPDATE inbox SET state = ?2, signal = ?3, installation = ?4, note = NULL, settled_at = NULL WHERE id = ?1",
     )?
-    .execute((identity(id.0), RowState::Pending.column(), signal))?;
+    .execute((identity(id.0), RowState::Pending.column(), signal, identity(envelope.installation.0)))?;
     record(db, DeadLetter::Signal(id), REPLAYED, doing)?;
     Ok(Replayed::Queued)
 }

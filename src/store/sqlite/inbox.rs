@@ -2,7 +2,7 @@
 
 use pairbot_protocol::ids::Timestamp;
 use pairbot_protocol::signal::Envelope;
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension as _};
 use sha2::{Digest, Sha256};
 
 use super::columns::{identified, identity, limit, moment, moment_of};
@@ -160,21 +160,62 @@ pub(super) fn insert(db: &Connection, row: &NewRow) -> Result<()> {
 /// A pending row, or why it cannot be read.
 pub(super) type Pending = std::result::Result<InboxRow, (InboxId, WireError)>;
 
+/// What waits, oldest first, of each installation its oldest: however much waits of one, the others' is among it. Where
+/// there are more installations than rows are asked for, those come whose oldest row waits longest.
 pub(super) fn pending(db: &Connection, rows_max: usize) -> Result<Vec<Pending>> {
-    let mut query = db.prepare_cached(
-        "SELECT id, guid, received_at, signal FROM inbox INDEXED BY inbox_pending WHERE state = 0 \
-         ORDER BY id LIMIT ?1",
+    let mut waiting = installations(db)?;
+    waiting.sort_unstable_by_key(|(_, oldest)| *oldest);
+    waiting.truncate(rows_max);
+    let mut queues: Vec<_> = Vec::with_capacity(waiting.len());
+    for (installation, _) in waiting {
+        queues.push(oldest_of(db, installation, rows_max)?.into_iter());
+    }
+    let mut ids = Vec::with_capacity(rows_max);
+    while ids.len() < rows_max {
+        let before = ids.len();
+        ids.extend(queues.iter_mut().filter_map(Iterator::next).take(rows_max - before));
+        if ids.len() == before {
+            break;
+        }
+    }
+    ids.sort_unstable();
+    ids.into_iter().map(|id| row(db, id)).collect()
+}
+
+/// Installations that something waits for, each with its oldest row. The index is entered once for each.
+fn installations(db: &Connection) -> Result<Vec<(i64, i64)>> {
+    let mut first = db.prepare_cached(
+        "SELECT installation, id FROM inbox INDEXED BY inbox_pending WHERE state = 0 AND installation >= ?1 \
+         ORDER BY installation, id LIMIT 1",
     )?;
-    let rows = query.query_map([limit(rows_max)], |row| {
-        let id = InboxId(identified(row.get(0)?));
-        let signal: Option<String> = row.get(3)?;
-        let (guid, received_at) = (row.get(1)?, moment_of(row.get(2)?));
+    let (mut found, mut from) = (Vec::new(), Some(i64::MIN));
+    while let Some(after) = from {
+        let next = first.query_row([after], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+        from = next.and_then(|(installation, _): (i64, i64)| installation.checked_add(1));
+        found.extend(next);
+    }
+    Ok(found)
+}
+
+fn oldest_of(db: &Connection, installation: i64, rows_max: usize) -> Result<Vec<i64>> {
+    let mut query = db.prepare_cached(
+        "SELECT id FROM inbox INDEXED BY inbox_pending WHERE state = 0 AND installation = ?1 ORDER BY id LIMIT ?2",
+    )?;
+    let ids = query.query_map((installation, limit(rows_max)), |row| row.get(0))?;
+    Ok(ids.collect::<rusqlite::Result<_>>()?)
+}
+
+fn row(db: &Connection, id: i64) -> Result<Pending> {
+    let mut query = db.prepare_cached("SELECT guid, received_at, signal FROM inbox WHERE id = ?1")?;
+    let row = query.query_row([id], |row| {
+        let signal: Option<String> = row.get(2)?;
+        let (id, guid, received_at) = (InboxId(identified(id)), row.get(0)?, moment_of(row.get(1)?));
         Ok(match wire::decode(&signal.unwrap_or_default()) {
             Ok(envelope) => Ok(InboxRow { id, guid, received_at, envelope }),
             Err(error) => Err((id, error)),
         })
     })?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+    Ok(row)
 }
 
 /// Settles a row that is pending.

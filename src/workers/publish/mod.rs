@@ -21,10 +21,16 @@ pub(super) async fn publish(
     task: &Assignment<'_>,
     publication: &Publication,
 ) -> Result<Product, Setback> {
+    // What waited when the App lost its access can not be written any more.
+    if task.run.lost_access() {
+        return Err(Setback::Cancelled);
+    }
     match publication {
         Publication::Status => status::publish(tools, task).await,
         Publication::Check { gate, head } => check::publish(tools, task, gate, head).await,
-        Publication::Review { reviewer, head } => review::publish(tools, task, reviewer, head).await,
+        Publication::Review { reviewer, head, reading } => {
+            review::publish(tools, task, reviewer, head, *reading).await
+        }
         Publication::Thread { finding } => thread::publish(tools, task, finding).await,
         Publication::DraftState => draft::publish(tools, task).await,
         Publication::Reaction { to, with } => reaction::publish(tools, task, *to, *with).await,

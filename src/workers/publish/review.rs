@@ -3,6 +3,7 @@
 //! GitHub takes a review of an old head as long as that head is in the pull request, so the head is read again right
 //! before posting; that narrows the race, and the check run closes it, because it is bound to the commit (promise P2).
 
+use pairbot_protocol::effect::Publication;
 use pairbot_protocol::finding::{Finding, Standing};
 use pairbot_protocol::ids::{HeadSha, ReviewerName};
 use pairbot_protocol::run::{ReviewRecord, Run};
@@ -17,10 +18,12 @@ pub(super) async fn publish(
     task: &Assignment<'_>,
     reviewer: &ReviewerName,
     head: &HeadSha,
+    reading: u32,
 ) -> Result<Product, Setback> {
     let run = &task.run;
-    let record = run.reviews.iter().rev().find(|record| record.reviewer == *reviewer && record.head == *head);
-    let (Some(record), Some(pull_request)) = (record, &run.pull_request) else {
+    let (Some((position, record)), Some(pull_request)) =
+        (find(run, reviewer, head, reading), &run.pull_request)
+    else {
         return Err(Setback::Cancelled);
     };
     let home = tools.home(run).await?;
@@ -43,11 +46,12 @@ pub(super) async fn publish(
         })
         .collect();
     let body = text::review_body(run, record, &elsewhere, &facts);
-    let marker = marker(run, &name(run, record))?;
+    let marker = marker(run, &name(run, position, record))?;
     let new = NewReview { head, marker: &marker, body: &body, comments: &comments };
     let look = task.look_first();
     let posted = home.client.submit_review_once(task.lease(), pull_request.number, new, look).await?;
-    let mut product = Product::receipt(format!("review:{reviewer}:{head}"), &posted.review);
+    let publication = Publication::Review { reviewer: reviewer.clone(), head: head.clone(), reading };
+    let mut product = Product::receipt(publication.key(), &posted.review);
     for (finding, comment) in at_lines.iter().zip(posted.comments) {
         if let Some(comment) = comment {
             product.done.receipts.push((format!("finding:{}", finding.id), comment.to_string()));
@@ -56,9 +60,22 @@ pub(super) async fn publish(
     Ok(product)
 }
 
-/// A reviewer may be asked again about one head; each reading is a review of its own.
-fn name(run: &Run, record: &ReviewRecord) -> String {
-    let readings = run.reviews.iter().filter(|other| other.reviewer == record.reviewer).count();
+/// A reading and its position among all reviews of the run.
+fn find<'a>(
+    run: &'a Run,
+    reviewer: &ReviewerName,
+    head: &HeadSha,
+    reading: u32,
+) -> Option<(usize, &'a ReviewRecord)> {
+    let earlier = usize::try_from(reading.saturating_sub(1)).ok()?;
+    let of_head = |(_, record): &(usize, &ReviewRecord)| record.reviewer == *reviewer && record.head == *head;
+    run.reviews.iter().enumerate().filter(of_head).nth(earlier)
+}
+
+/// A reviewer may be asked again about one head; each reading is a review of its own, whatever came after it.
+fn name(run: &Run, position: usize, record: &ReviewRecord) -> String {
+    let until = run.reviews.iter().take(position.saturating_add(1));
+    let readings = until.filter(|other| other.reviewer == record.reviewer).count();
     format!("review:{}:{}:{}:{readings}", record.reviewer, record.round, record.head)
 }
 

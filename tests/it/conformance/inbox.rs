@@ -1,4 +1,6 @@
-use pairbot::store::{Accepted, Content, Delivery, InboxId, StoreError};
+use pairbot::store::{Accepted, Content, Delivery, InboxId, InboxRow, StoreError};
+use pairbot_protocol::ids::InstallationId;
+use pairbot_protocol::signal::Envelope;
 
 use super::Backend;
 use super::fixtures::{INSTALLATION, at, delivery, envelope};
@@ -44,6 +46,32 @@ pub(super) async fn signals_come_oldest_first_and_as_they_went_in(backend: &dyn 
     let (one, two, three) = (envelope(1), envelope(2), envelope(3));
     assert_eq!(seen, [("g-1", at(1), &one), ("g-2", at(2), &two), ("g-3", at(3), &three)]);
     assert!(rows.is_sorted_by_key(|row| row.id));
+}
+
+pub(super) async fn an_installation_with_much_waiting_holds_up_no_other(backend: &dyn Backend) {
+    let store = backend.open();
+    let of = |installation: u64, issue: u64| Delivery {
+        content: Content::Signal(Envelope { installation: InstallationId(installation), ..envelope(issue) }),
+        ..delivery(&format!("g-{installation}-{issue}"), None, issue)
+    };
+    for issue in 1..=50 {
+        store.accept(of(1, issue)).await.unwrap();
+    }
+    for installation in [2, 3] {
+        store.accept(of(installation, 1)).await.unwrap();
+        store.accept(of(installation, 2)).await.unwrap();
+    }
+    let guids = |rows: Vec<InboxRow>| rows.into_iter().map(|row| row.guid).collect::<Vec<_>>();
+    let rows = store.inbox_pending(6).await.unwrap();
+    assert_eq!(guids(rows.clone()), ["g-1-1", "g-1-2", "g-2-1", "g-2-2", "g-3-1", "g-3-2"]);
+    assert!(rows.is_sorted_by_key(|row| row.id));
+    // Room that the others do not need is not wasted, and with less room than installations the oldest come first.
+    assert_eq!(store.inbox_pending(40).await.unwrap().len(), 40);
+    assert_eq!(guids(store.inbox_pending(2).await.unwrap()), ["g-1-1", "g-2-1"]);
+    for row in store.inbox_pending(2).await.unwrap() {
+        store.inbox_settle(row.id, "looked at", at(90)).await.unwrap();
+    }
+    assert_eq!(guids(store.inbox_pending(2).await.unwrap()), ["g-1-2", "g-2-2"]);
 }
 
 pub(super) async fn a_settled_signal_is_settled_once(backend: &dyn Backend) {

@@ -61,6 +61,7 @@ promises! {
     inbox::the_same_meaning_under_a_new_guid_is_stored_once,
     inbox::an_ignored_delivery_is_recorded_and_waits_for_nobody,
     inbox::signals_come_oldest_first_and_as_they_went_in,
+    inbox::an_installation_with_much_waiting_holds_up_no_other,
     inbox::a_settled_signal_is_settled_once,
     inbox::whoever_waits_hears_of_a_new_signal,
     ledger::a_decision_is_stored_whole,

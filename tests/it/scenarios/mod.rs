@@ -18,3 +18,4 @@ mod model_faults;
 mod money;
 mod policy_file;
 mod pushes;
+mod reconciling;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use pairbot::adapters::ManualClock;
 use pairbot::demo::{MAINTAINER, Models, REPOSITORY, STRANGER, Stage, StageSettings};
 use pairbot::ports::Clock as _;
+use pairbot::reconciler::Rhythm;
 use pairbot::store::{Store, StoreError, TaskState};
 use pairbot_github_sim::{CheckSeen, Person, PullSeen, SimClock};
 use pairbot_model_sim::{ModelSim, Reply, Script, story};
@@ -50,6 +51,8 @@ impl World {
         let clock = ManualClock::at(Timestamp::from_unix_ms(1_767_600_000_000));
         let clocks = (Arc::new(clock.clone()) as _, Arc::new(SameTime(clock.clone())) as _);
         let mut settings = StageSettings { clocks: Some(clocks), ..StageSettings::default() };
+        // Stories that count requests or look at what was not told are not disturbed by whoever looks by the clock.
+        settings.tuning.reconciling = Rhythm::WhenAsked;
         change(&mut settings);
         let stage = Stage::set(settings).await.unwrap();
         Self { stage, clock, expected_dead: std::cell::Cell::new(0) }
@@ -145,6 +148,15 @@ impl World {
         } else {
             0
         }
+    }
+
+    /// The reconciler looks once, and everything that follows happens. How much it told that had been missed.
+    pub(super) async fn reconciled(&self) -> usize {
+        let pulse = self.stage.server().unwrap().reconciler.clone();
+        let pass = tokio::time::timeout(STUCK, pulse.look_now()).await.unwrap().unwrap();
+        assert!(pass.failures.is_empty(), "{:#?}", pass.failures);
+        self.quiet().await;
+        pass.told
     }
 
     /// Time passes in one leap.

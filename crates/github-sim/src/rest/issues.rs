@@ -20,7 +20,7 @@ pub(crate) fn route(call: &mut Call, repo: u64, path: &[&str]) -> Route {
     Some(match (call.request.method.as_str(), path) {
         ("GET", ["issues"]) => list(call, repo),
         ("POST", ["issues"]) => create(call, repo),
-        ("GET", ["issues", n]) => number(n).and_then(|n| get(call, repo, n)),
+        ("GET", ["issues", n]) if *n != "comments" => number(n).and_then(|n| get(call, repo, n)),
         ("PATCH", ["issues", n]) => number(n).and_then(|n| update(call, repo, n)),
         _ => return None,
     })

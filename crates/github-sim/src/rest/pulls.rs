@@ -16,7 +16,7 @@ pub(crate) fn route(call: &mut Call, repo: u64, path: &[&str]) -> Route {
     Some(match (call.request.method.as_str(), path) {
         ("GET", ["pulls"]) => list(call, repo),
         ("POST", ["pulls"]) => create(call, repo),
-        ("GET", ["pulls", n]) => number(n).and_then(|n| get(call, repo, n)),
+        ("GET", ["pulls", n]) if *n != "comments" => number(n).and_then(|n| get(call, repo, n)),
         ("PATCH", ["pulls", n]) => number(n).and_then(|n| update(call, repo, n)),
         ("GET", ["pulls", n, "files"]) => number(n).and_then(|n| files(call, repo, n)),
         ("GET", ["pulls", n, "commits"]) => number(n).and_then(|n| commits(call, repo, n)),

@@ -8,7 +8,7 @@ use crate::effect::{StoreChange, Work};
 use crate::event::Event;
 use crate::ids::{BaseSha, GateName, HeadSha, ReviewerName, Round};
 use crate::policy::{CiRule, GateKind};
-use crate::run::{Phase, ReviewProgress, Run};
+use crate::run::{GateProgress, Phase, ReviewProgress, Run};
 use crate::signal::{GateReport, Timer, Verdict};
 
 /// Starts reviews and gates of a head (promise P2: whatever was known of another head counts no more).
@@ -135,8 +135,17 @@ pub(super) fn reported(plan: &mut Plan, gate: &GateName, head: &HeadSha, report:
         });
         return;
     }
+    if report.verdict == Verdict::Waiting && !waits(&plan.run, gate) {
+        // Its time may have run out while it was examined, and what waits without a timer waits for ever (promise P4).
+        start_waiting(plan, gate, head);
+    }
     plan.record(Event::GateRecorded { gate: gate.clone(), head: head.clone(), report: report.clone() });
     settle::settle(plan);
+}
+
+/// Whether the gate has not come to a verdict on the present head.
+fn waits(run: &Run, gate: &GateName) -> bool {
+    run.validation().and_then(|validation| validation.gates.get(gate)).is_some_and(GateProgress::is_unsettled)
 }
 
 /// Another app reported on a head: the `ci` gate looks at all of them again. Where the policy only observes, this is

@@ -11,7 +11,9 @@ use crate::run::{
     AfterInspection, AnswerText, Closing, Feedback, GateProgress, Phase, Problem, Request, RequestState,
     ReviewProgress, Run, Wish,
 };
-use crate::signal::{Actor, ActorKind, CheckButton, FeedbackSource, Permission, RequestId, Verdict};
+use crate::signal::{
+    AccessLoss, Actor, ActorKind, CheckButton, FeedbackSource, Permission, RequestId, Verdict,
+};
 
 /// The least permission whose wishes are carried out.
 pub(super) const COMMAND: Permission = Permission::Write;
@@ -22,6 +24,10 @@ pub(super) fn label_removed(plan: &mut Plan, by: &Actor) {
 
 pub(super) fn issue_closed(plan: &mut Plan, by: &Actor) {
     close(plan, Closing::IssueClosed, by);
+}
+
+pub(super) fn access_lost(plan: &mut Plan, by: &Actor, loss: AccessLoss) {
+    close(plan, Closing::AccessLost { loss }, by);
 }
 
 pub(super) fn pull_request_closed(plan: &mut Plan, by: &Actor, merged: bool, head: &HeadSha) {

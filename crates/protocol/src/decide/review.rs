@@ -75,7 +75,11 @@ pub(super) fn withheld(plan: &mut Plan, reviewer: &ReviewerName, head: &HeadSha,
         spend: Spend::default(),
     });
     let (Some(actual), Some(base)) = (actual, plan.run.base.clone()) else { return };
-    if plan.run.head.as_ref() == Some(head) && actual != head {
+    // While a creator works, the other head may be the one it just pushed: its result tells, and if it was a stranger's,
+    // the push is refused and that is the result. Taken here, the round would be undone, and what a person asked for
+    // would be told again in a new one, for ever (promise P4).
+    let creator_tells = matches!(plan.run.phase, Phase::Creating { .. }) && !plan.run.paused;
+    if plan.run.head.as_ref() == Some(head) && actual != head && !creator_tells {
         create::take_head(plan, None, actual, &base);
     }
 }

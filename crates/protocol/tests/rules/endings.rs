@@ -3,7 +3,7 @@
 use pairbot_protocol::checks::{self, CheckState};
 use pairbot_protocol::effect::StoreChange;
 use pairbot_protocol::run::{Closing, Phase};
-use pairbot_protocol::signal::{Signal, Verdict};
+use pairbot_protocol::signal::{AccessLoss, Signal, Verdict};
 
 use super::story::*;
 
@@ -101,4 +101,16 @@ fn an_end_during_a_pause_is_an_end() {
     story.says("/pause");
     story.tell(&Signal::IssueClosed { by: person("mona") });
     assert!(story.run.is_over() && !story.run.paused);
+}
+
+#[test]
+fn a_run_that_lost_its_access_ends_and_asks_for_nothing() {
+    let mut story = Story::validating();
+    let loss = AccessLoss::InstallationSuspended;
+    story.tell(&Signal::AccessLost { by: person("ghost"), loss });
+    assert!(matches!(story.run.phase, Phase::Closed { closing: Closing::AccessLost { .. }, .. }));
+    assert_eq!(story.changes, [StoreChange::CancelWork]);
+    assert!(story.shown().is_empty(), "nothing can be written there");
+    story.tell(&Signal::AccessLost { by: person("ghost"), loss });
+    assert!(story.events.is_empty(), "told again, it is the same");
 }

@@ -190,3 +190,14 @@ fn rerun_on_an_old_heads_check_is_not_asked_for() {
     story.tell(&Signal::CheckPressed { by: person("mona"), gate, head: head(1), button: CheckButton::Rerun });
     assert!(story.events.is_empty());
 }
+
+#[test]
+fn a_gate_found_waiting_when_its_time_was_over_waits_anew_and_not_for_ever() {
+    let mut story = Story::validating_under(policy_with_ci(required("build")));
+    let timer = Timer::CiWait { head: head(1) };
+    // The worker looked, the time ran out, and then it told what it saw.
+    story.tell(&Signal::TimerFired { timer: timer.clone() });
+    story.gate("ci", Verdict::Waiting);
+    let at = story.now.plus_ms(CI_MS_MAX);
+    assert!(story.changes.contains(&StoreChange::StartTimer { timer, at }), "{:?}", story.changes);
+}

@@ -256,3 +256,16 @@ fn a_late_failure_of_withdrawn_work_halts_nothing() {
         assert!(story.events.is_empty());
     }
 }
+
+#[test]
+fn a_halt_shown_late_leaves_nothing_in_progress_on_a_head_that_nobody_examines() {
+    let mut story = Story::creating();
+    story.pushed(1);
+    let failed = Signal::TaskFailed {
+        work: WorkKind::OpenPullRequest,
+        failure: Failure::Permission,
+        detail: "403".to_owned(),
+    };
+    story.tell(&failed).says("/retry");
+    assert_eq!(story.check("ready", 1), CheckState::Withdrawn, "the next head may be another one");
+}

@@ -253,3 +253,16 @@ fn the_buttons_do_what_the_commands_do() {
     story.presses("ready", 1, CheckButton::Retry);
     assert_eq!(story.asked(), ["inspect"]);
 }
+
+#[test]
+fn a_review_withheld_for_the_creators_own_push_does_not_undo_the_round() {
+    let mut story = Story::ready();
+    story.remarks(FeedbackSource::Review { id: ReviewId(1), changes_requested: true }, "simpler");
+    assert_eq!(story.asked(), ["create:2.1 onto h1"]);
+    // The creator has pushed and not told yet; a review of the last head had not been posted.
+    let (reviewer, actual) = ("alpha".parse().unwrap(), Some(head(2)));
+    story.tell(&Signal::ReviewWithheld { reviewer, head: head(1), actual });
+    assert_eq!(story.asked(), ["create:2.1 onto h1"]);
+    story.pushed(2).all_good();
+    assert!(story.is_ready(), "what was asked for is not told again in a third round: {:?}", story.asked());
+}

@@ -52,3 +52,10 @@ fn a_head_left_behind_keeps_its_verdicts() {
     story.pushed(2);
     assert_eq!(story.shown(), ["status", "check:ready:h2", "check:review:h2", "check:size:h2"]);
 }
+
+#[test]
+fn a_second_reading_does_not_replace_the_first_that_was_not_posted_yet() {
+    let mut story = Story::ready();
+    story.says("/review").found("alpha", Severity::Blocking, "wrong");
+    assert!(story.shown().contains(&"review:alpha:h1:2".to_owned()), "{:?}", story.shown());
+}

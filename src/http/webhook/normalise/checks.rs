@@ -6,6 +6,7 @@ use pairbot_protocol::signal::{CheckButton, Signal, Target};
 use crate::github::ExternalId;
 use crate::http::webhook::own::OwnApp;
 use crate::http::webhook::payload::{Numbered, Payload};
+use crate::meaning;
 
 use super::{Happening, Reason, actor, unused_action};
 
@@ -25,7 +26,7 @@ pub(super) fn check_run(
             not_ours(check.app.as_ref(), own)?;
             let moment = check.completed_at.as_deref().unwrap_or_default();
             let state = check.conclusion.as_deref().unwrap_or_default();
-            let what = format!("check:{}:{}:{state}:{moment}", check.id, payload.action);
+            let what = meaning::check_run(check.id, &payload.action, state, moment);
             return foreign(&check.head_sha, repository, what);
         }
         "rerequested" => CheckButton::Rerun,
@@ -68,7 +69,7 @@ pub(super) fn check_suite(
         "completed" => {
             not_ours(suite.app.as_ref(), own)?;
             let state = suite.conclusion.as_deref().unwrap_or_default();
-            foreign(&suite.head_sha, repository, format!("suite:{}:{state}:{}", suite.id, suite.updated_at))
+            foreign(&suite.head_sha, repository, meaning::check_suite(suite.id, state, &suite.updated_at))
         }
         "rerequested" => {
             ours(suite.app.as_ref(), own)?;
@@ -88,15 +89,15 @@ pub(super) fn check_suite(
 /// `status`: a commit status, which has an id of its own for each change. Pairbot sets none.
 pub(super) fn status(payload: &Payload<'_>, repository: RepositoryId) -> Result<Happening, Reason> {
     let id = payload.id.ok_or("the payload has no id")?;
-    foreign(payload.sha.as_deref().unwrap_or_default(), repository, format!("status:{id}"))
+    foreign(payload.sha.as_deref().unwrap_or_default(), repository, meaning::status(id))
 }
 
-fn foreign(head: &str, repository: RepositoryId, what: String) -> Result<Happening, Reason> {
+fn foreign(head: &str, repository: RepositoryId, meaning: Option<String>) -> Result<Happening, Reason> {
     let head = sha(head)?;
     Ok(Happening {
         target: Target::Head { repository, head: head.clone() },
         signal: Signal::ForeignCheckChanged { head },
-        meaning: (what.len() <= 200).then_some(what),
+        meaning,
     })
 }
 

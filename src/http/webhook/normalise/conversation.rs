@@ -9,6 +9,7 @@ use pairbot_protocol::signal::{FeedbackSource, Signal, Target};
 use crate::http::webhook::bounded::{TEXT_BYTES_MAX, bounded};
 use crate::http::webhook::own::OwnApp;
 use crate::http::webhook::payload::{Comment, Payload};
+use crate::meaning;
 
 use super::pull_request::target;
 use super::{Happening, Reason, person, unused_action};
@@ -35,7 +36,7 @@ pub(super) fn comment(
     } else {
         Signal::Commanded { by, comment: id, commands }
     };
-    Ok(Happening { target, signal, meaning: Some(format!("comment:{id}")) })
+    Ok(Happening { target, signal, meaning: Some(meaning::comment(id)) })
 }
 
 /// `pull_request_review_comment`: a remark at a line. Its place goes with its words, which mean little without.
@@ -55,11 +56,7 @@ pub(super) fn line_comment(
         (None, _) => Cow::Borrowed(&*comment.body),
     };
     let signal = Signal::Remarked { by, source: FeedbackSource::LineComment { id }, text: text(&words)? };
-    Ok(Happening {
-        target: target(payload, repository)?,
-        signal,
-        meaning: Some(format!("line-comment:{id}")),
-    })
+    Ok(Happening { target: target(payload, repository)?, signal, meaning: Some(meaning::line_comment(id)) })
 }
 
 /// `pull_request_review`. A review has no comment that could be answered, so commands in it are only words.
@@ -82,7 +79,7 @@ pub(super) fn review(
         other => other?,
     };
     let signal = Signal::Remarked { by, source: FeedbackSource::Review { id, changes_requested }, text };
-    Ok(Happening { target: target(payload, repository)?, signal, meaning: Some(format!("review:{id}")) })
+    Ok(Happening { target: target(payload, repository)?, signal, meaning: Some(meaning::review(id)) })
 }
 
 fn created(payload: &Payload<'_>) -> Result<(), Reason> {

@@ -7,8 +7,9 @@ use pairbot_protocol::signal::{IssueFacts, Signal, Target};
 use crate::http::webhook::bounded::{NAME_BYTES_MAX, bounded};
 use crate::http::webhook::own::OwnApp;
 use crate::http::webhook::payload::Payload;
+use crate::meaning;
 
-use super::{Happening, Reason, actor, meaning_at, unused_action};
+use super::{Happening, Reason, actor, unused_action};
 
 /// `issues`. An issue that is deleted or moved to another repository has ended here like a closed one.
 pub(super) fn issues(
@@ -18,7 +19,10 @@ pub(super) fn issues(
 ) -> Result<Happening, Reason> {
     let issue = payload.issue.as_ref().ok_or("the payload has no issue")?;
     let by = || actor(payload, own);
-    let (what, signal) = match &*payload.action {
+    let number = IssueNumber(issue.number);
+    // A label that is taken away and set again is a new wish: the moment tells them apart.
+    let at = &*issue.updated_at;
+    let (meaning, signal) = match &*payload.action {
         "labeled" => {
             ours(payload)?;
             let repository_name = payload.repository.as_ref().map_or("", |repository| &repository.full_name);
@@ -26,21 +30,18 @@ pub(super) fn issues(
                 repository_name: bounded(repository_name, NAME_BYTES_MAX).to_owned(),
                 title: bounded(&issue.title, NAME_BYTES_MAX).to_owned(),
             };
-            ("labeled", Signal::LabelSet { by: by()?, issue: facts })
+            (meaning::label_set(repository, number, at), Signal::LabelSet { by: by()?, issue: facts })
         }
         "unlabeled" => {
             ours(payload)?;
-            ("unlabeled", Signal::LabelRemoved { by: by()? })
+            (meaning::label_removed(repository, number, at), Signal::LabelRemoved { by: by()? })
         }
-        "closed" | "deleted" | "transferred" => ("closed", Signal::IssueClosed { by: by()? }),
+        "closed" | "deleted" | "transferred" => {
+            (meaning::issue_closed(repository, number, at), Signal::IssueClosed { by: by()? })
+        }
         _ => return Err(unused_action("an issue", payload)),
     };
-    Ok(Happening {
-        target: Target::Issue { repository, issue: IssueNumber(issue.number) },
-        signal,
-        // A label that is taken away and set again is a new wish: the moment tells them apart.
-        meaning: meaning_at(format_args!("{what}:{repository}:{}", issue.number), &issue.updated_at),
-    })
+    Ok(Happening { target: Target::Issue { repository, issue: number }, signal, meaning })
 }
 
 /// Whether the label is the one that asks for a run. GitHub looks labels up without case, and so does this.

@@ -5,8 +5,9 @@ use pairbot_protocol::signal::{Signal, Target};
 
 use crate::http::webhook::own::OwnApp;
 use crate::http::webhook::payload::{Payload, PullRequest};
+use crate::meaning;
 
-use super::{Happening, Reason, actor, meaning_at, unused_action};
+use super::{Happening, Reason, actor, unused_action};
 
 /// `pull_request`. Our own pushes pass too: the head that they made is what reviews and gates are about.
 pub(super) fn pull_request(
@@ -19,14 +20,12 @@ pub(super) fn pull_request(
     let (signal, meaning) = match &*payload.action {
         "synchronize" => {
             let base = pull_request.base.sha.parse().map_err(|_| "the base is not a full git object id")?;
-            // A branch can be pushed back to a commit it had before; the moment tells the two pushes apart.
-            let what =
-                meaning_at(format_args!("head:{repository}:{number}:{head}"), &pull_request.updated_at);
+            let what = meaning::head_moved(repository, number, &head, &pull_request.updated_at);
             (Signal::HeadMoved { by: actor(payload, own)?, head, base }, what)
         }
         "closed" => {
             let merged = pull_request.merged.ok_or("the payload does not say whether it was merged")?;
-            let what = meaning_at(format_args!("pr-closed:{repository}:{number}"), &pull_request.updated_at);
+            let what = meaning::pull_request_closed(repository, number, &pull_request.updated_at);
             (Signal::PullRequestClosed { by: actor(payload, own)?, merged, head }, what)
         }
         _ => return Err(unused_action("a pull request", payload)),

@@ -338,7 +338,7 @@ fn unknown_events_are_recorded_with_their_installation() {
     assert_eq!(created.event, "installation.created");
     let Content::Ignored { installation, reason } = created.content else { panic!("not ignored") };
     assert_eq!(installation, Some(InstallationId(51_234_567)));
-    assert_eq!(reason, "nothing is made of this event");
+    assert_eq!(reason, "the reconciler looks at what it means");
     assert_eq!(self::reason("ping", &[]), "nothing is made of this event");
 }
 
