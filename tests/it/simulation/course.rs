@@ -15,6 +15,9 @@ const HOUR_MS: u64 = 3_600_000;
 /// Longer than any run may work (two hours, anew after each `/retry`), and than anybody is told to wait.
 const REST_WITHIN_MS: u64 = 12 * HOUR_MS;
 
+/// Time for two looks of the reconciler: one that may have begun in bad weather, and one after it.
+const RECONCILED_WITHIN_MS: u64 = 13 * 60_000;
+
 /// What came of a world.
 #[derive(Debug, Clone)]
 pub(super) struct Outcome {
@@ -26,17 +29,20 @@ pub(super) struct Outcome {
     pub(super) trace: String,
 }
 
-/// Where a world's files are: in memory where the system has a place for it.
-fn directory(seed: u64) -> PathBuf {
+/// Where a world's files are: in memory where the system has a place for it. The same place each time, since a place may
+/// be named in what is written.
+fn directory(seed: u64, trouble: Trouble) -> PathBuf {
     let memory = Path::new("/dev/shm");
     let base = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
-    base.join(format!("pairbot-simulation-{}", std::process::id())).join(seed.to_string())
+    base.join(format!("pairbot-simulation-{}", std::process::id())).join(format!("{trouble:?}-{seed}"))
 }
 
 /// Lives through the world of a seed.
 pub(super) fn live(seed: u64, trouble: Trouble) -> Outcome {
-    let directory = directory(seed);
-    std::fs::create_dir_all(&directory).unwrap();
+    let directory = directory(seed, trouble);
+    std::fs::create_dir_all(directory.parent().unwrap()).unwrap();
+    // Two worlds in one place would be one world with two histories.
+    std::fs::create_dir(&directory).unwrap();
     let place = directory.clone();
     let outcome = alone(move |idle| async move {
         let world = World::build(Plan::of(seed, trouble), seed, &place, idle).await;
@@ -53,12 +59,12 @@ impl World {
     async fn live(mut self) -> Outcome {
         let mut broken = Vec::new();
         self.trouble().await;
-        self.calm().await;
-        if let Err(stuck) = self.rest().await {
+        self.calm();
+        if let Err(stuck) = self.rest(RECONCILED_WITHIN_MS).await {
             broken.push(stuck);
         }
         self.persons_decide().await;
-        if let Err(stuck) = self.rest().await {
+        if let Err(stuck) = self.rest(0).await {
             broken.push(stuck);
         }
         broken.extend(checks::broken(&self).await);
@@ -80,17 +86,11 @@ impl World {
         self.plan.deeds = deeds;
     }
 
-    /// Nothing goes wrong any more, and what was never told is told again.
-    async fn calm(&mut self) {
+    /// Nothing goes wrong any more. What was never told must be found out by the server itself.
+    fn calm(&self) {
         self.weather.clear_up();
         self.server_clock.set_behind_ms(0);
         self.weather.note("calm");
-        // What is late arrives first: it is not lost.
-        self.settle().await;
-        while self.webhooks_under_way() && self.clock.advance_to_next().is_some() {
-            self.settle().await;
-        }
-        self.redeliver_what_was_lost();
     }
 
     /// People resume what is paused, and merge some of what is ready.
@@ -124,13 +124,14 @@ impl World {
         self.clock.advance_to(Timestamp::from_unix_ms(ms));
     }
 
-    /// Time goes on until nothing is left to be done; an error if that takes too long.
-    async fn rest(&mut self) -> Result<(), String> {
+    /// Time goes on, at least for so long, until nothing is left to be done; an error if that takes too long.
+    async fn rest(&mut self, least_ms: u64) -> Result<(), String> {
+        let least = self.clock.now_ms() + least_ms;
         let until = self.clock.now_ms() + REST_WITHIN_MS;
         loop {
             self.settle().await;
             let counts = self.store().counts().await.unwrap();
-            if !self.webhooks_under_way() && left(&counts) == 0 {
+            if self.clock.now_ms() >= least && !self.webhooks_under_way() && left(&counts) == 0 {
                 return Ok(());
             }
             if self.clock.now_ms() > until {

@@ -81,7 +81,8 @@ fn the_same_seed_gives_the_same_ledgers_byte_for_byte() {
 
 #[test]
 fn a_few_worlds_keep_every_promise() {
-    let failed = live_all(0, 8, 2);
+    // Not those of the test above: two worlds of one seed have one place.
+    let failed = live_all(100, 8, 2);
     assert!(
         failed.is_empty(),
         "{}",

@@ -287,16 +287,6 @@ impl World {
         !self.on_their_way.is_empty()
     }
 
-    /// What was never told is told again, as by the button in the App's settings.
-    pub(super) fn redeliver_what_was_lost(&self) {
-        for delivery in self.github().deliveries() {
-            let failed = delivery.status.is_some_and(|status| !(200..300).contains(&status));
-            if failed && !delivery.redelivery {
-                self.github().redeliver(delivery.id).unwrap();
-            }
-        }
-    }
-
     /// The store of the running server, for looking at.
     pub(super) fn store(&self) -> Arc<dyn Store> {
         self.process.as_ref().unwrap().server.store.clone()
