@@ -55,8 +55,8 @@ proptest! {
         commands in prop::collection::vec(any_command(), 0..COMMANDS_MAX),
         words in "[a-z ,.!?>]{0,40}", ends in prop::sample::select(vec!["\n", "\r\n", " \n", "\t\r\n"]),
     ) {
-        let lines: String = commands.iter().map(|command| format!("{}{ends}{words}\n", written(*command))).collect();
-        prop_assert_eq!(parse(&lines), commands.into_iter().map(Ok).collect::<Vec<_>>());
+        let lines: Vec<String> = commands.iter().map(|command| format!("{}{ends}{words}\n", written(*command))).collect();
+        prop_assert_eq!(parse(&lines.concat()), commands.into_iter().map(Ok).collect::<Vec<_>>());
     }
 
     #[test]
