@@ -8,6 +8,7 @@ mod storage;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
@@ -28,6 +29,8 @@ pub struct Config {
     pub github: GitHubConfig,
     /// Where to listen.
     pub listen: Listen,
+    /// How long what is under way may take to end once the server is told to stop.
+    pub drain: Duration,
     /// Where state lives.
     pub storage: StorageConfig,
     /// Whether agents may run commands.
@@ -142,6 +145,7 @@ impl Config {
         let app = app(source, &mut problems);
         let github = github(source, &mut problems);
         let port = parsed(source, &mut problems, "PORT", "3000", "a port from 0 to 65535");
+        let drain = drain(source, &mut problems);
         let storage = StorageConfig::read(source, &mut problems);
         let sandbox = sandbox(source, &mut problems);
         let models = ModelsConfig::read(source, &mut problems);
@@ -150,12 +154,12 @@ impl Config {
             .and_then(|text| url(&text, "OTEL_EXPORTER_OTLP_ENDPOINT", source, &mut problems));
         let log = log(source, &mut problems);
         let host = source.get("HOST").unwrap_or_else(|| "127.0.0.1".to_owned());
-        match (app, github, port, storage, sandbox, log) {
-            (Some(app), Some(github), Some(port), Some(storage), Some(sandbox), Some(log))
+        match (app, github, port, drain, storage, sandbox, log) {
+            (Some(app), Some(github), Some(port), Some(drain), Some(storage), Some(sandbox), Some(log))
                 if problems.is_empty() =>
             {
                 let listen = Listen { host, port };
-                Ok(Self { app, github, listen, storage, sandbox, models, otlp_endpoint, log })
+                Ok(Self { app, github, listen, drain, storage, sandbox, models, otlp_endpoint, log })
             }
             _ => Err(problems.into()),
         }
@@ -251,6 +255,19 @@ fn github(source: &Source, problems: &mut Problems) -> Option<GitHubConfig> {
         },
     };
     Some(GitHubConfig { api_url: without_slash(&api_url), server_url: without_slash(&server_url) })
+}
+
+/// Longer than an hour nobody waits, and a number that long is a mistake.
+const DRAIN_SECONDS_MAX: u32 = 3_600;
+
+fn drain(source: &Source, problems: &mut Problems) -> Option<Duration> {
+    const NAME: &str = "PAIRBOT_DRAIN_SECONDS";
+    const EXPECTED: &str = "a number of seconds from 0 to 3600";
+    let seconds: u32 = parsed(source, problems, NAME, "20", EXPECTED)?;
+    if seconds > DRAIN_SECONDS_MAX {
+        return problems.add(source, NAME, &format!("is not {EXPECTED}"));
+    }
+    Some(Duration::from_secs(u64::from(seconds)))
 }
 
 fn sandbox(source: &Source, problems: &mut Problems) -> Option<Sandbox> {

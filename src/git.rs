@@ -11,6 +11,7 @@
 //! 4. The token exists in the environment of the one network call that needs it, never in an argument or a file.
 
 mod branch;
+mod checkpoint;
 mod command;
 mod commit;
 mod diff;

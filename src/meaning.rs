@@ -43,6 +43,11 @@ pub fn pull_request_closed(repository: RepositoryId, number: PullRequestNumber, 
     at_moment(format_args!("pr-closed:{repository}:{number}"), at)
 }
 
+/// A pull request was opened for a run that had ended. Only looking tells.
+pub fn pull_request_opened(run: RunId, number: PullRequestNumber) -> String {
+    format!("pr-opened:{run}:{number}")
+}
+
 /// Somebody commented in a conversation.
 pub fn comment(id: CommentId) -> String {
     format!("comment:{id}")

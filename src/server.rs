@@ -20,7 +20,7 @@ use tracing::{info, warn};
 use crate::agents::BuiltinAgent;
 use crate::bus::EmbeddedBus;
 use crate::config::{Config, Database, ProviderConfig, Sandbox};
-use crate::engine::Engine;
+use crate::engine::{Engine, retention};
 use crate::gateway::{
     Gateway, GatewaySettings, ModelChoice, ModelTransport, PriceTable, ProviderKind, ProviderSettings,
 };
@@ -87,24 +87,24 @@ pub struct Server {
 
 impl Server {
     /// Opens the store, binds the port and starts every part. Nothing is asked of GitHub before it listens: webhooks
-    /// are taken in even while GitHub's API is down.
+    /// are taken in even while GitHub's API is down. GitHub does not repeat a delivery that found nobody, so whatever
+    /// ingress does not need is made ready only after it listens.
     pub async fn start(config: &Config, machine: Machine, tuning: Tuning) -> anyhow::Result<Self> {
         make_directory(&absolute(&config.storage.data_dir)?)?;
         let store = open_store(config)?;
         let listener = TcpListener::bind((config.listen.host.as_str(), config.listen.port))
             .await
             .with_context(|| format!("cannot listen on {}; set HOST and PORT", config.listen))?;
-        let address = listener.local_addr()?;
-        let clock = machine.clock.clone();
-        let (mut server, router) = Self::start_inside(config, machine, tuning, store).await?;
-        server.address = address;
-        let stop = server.stop.clone();
+        let (mut server, router, ingress) = Self::with_ingress(config, &machine, store);
+        server.address = listener.local_addr()?;
+        let (stop, drain, clock) = (server.stop.clone(), config.drain, machine.clock.clone());
         server.parts.spawn(async move {
-            if let Err(error) = http::serve(listener, router, stop, DRAIN, clock).await {
+            if let Err(error) = http::serve(listener, router, stop, drain, clock).await {
                 tracing::error!(%error, "the HTTP server ended");
             }
         });
-        info!(%address, "listening");
+        info!(address = %server.address, "listening");
+        server.start_parts(config, machine, tuning, ingress).await?;
         Ok(server)
     }
 
@@ -116,53 +116,70 @@ impl Server {
         tuning: Tuning,
         store: Arc<dyn Store>,
     ) -> anyhow::Result<(Self, Router)> {
-        let data_dir = absolute(&config.storage.data_dir)?;
-        let scratch_dir = data_dir.join("scratch");
-        make_directory(&scratch_dir)?;
-        let github = github(config, &machine)?;
-        let own = OwnAccount::default();
-        let git = Git::new(machine.spawner.clone(), machine.entropy.clone(), git_settings(data_dir)).await?;
-        let agent = BuiltinAgent::new(
-            Arc::new(gateway(config, &machine, &tuning)?),
-            machine.clock.clone(),
-            machine.spawner.clone(),
-        );
-        let tools = Tools {
-            store: store.clone(),
-            github: github.clone(),
-            own: own.clone(),
-            git,
-            agent: Arc::new(agent),
-            clock: machine.clock.clone(),
-            entropy: machine.entropy.clone(),
-            spawner: machine.spawner.clone(),
-            agents: agent_settings(config, &tuning),
-            scratch_dir,
+        let (mut server, router, ingress) = Self::with_ingress(config, &machine, store);
+        server.start_parts(config, machine, tuning, ingress).await?;
+        Ok((server, router))
+    }
+
+    /// A server of which only ingress is there.
+    fn with_ingress(config: &Config, machine: &Machine, store: Arc<dyn Store>) -> (Self, Router, Ingress) {
+        let ingress = Ingress::default();
+        let server = Self {
+            address: NOWHERE,
+            reconciler: ingress.pulse.clone(),
+            stop: CancellationToken::new(),
+            parts: JoinSet::new(),
+            store,
         };
-        let stop = CancellationToken::new();
-        let mut parts = JoinSet::new();
-        let health = EngineHealth::new();
-        let pulse = Pulse::default();
-        let router = ingress(config, &machine, &store, &own, &health, &pulse);
-        start_engine(&mut parts, &machine, &store, health, &stop);
-        start_workers(&mut parts, &machine, tools, tuning.pool, &stop);
+        let router = ingress.router(config, machine, &server.store);
+        (server, router, ingress)
+    }
+
+    async fn start_parts(
+        &mut self,
+        config: &Config,
+        machine: Machine,
+        tuning: Tuning,
+        ingress: Ingress,
+    ) -> anyhow::Result<()> {
+        start_engine(&mut self.parts, &machine, &self.store, ingress.health.clone(), &self.stop);
+        if let Some(days) = config.storage.retention_days {
+            let keep = retention::keep(self.store.clone(), machine.clock.clone(), days, self.stop.clone());
+            self.parts.spawn(keep);
+        }
+        let github = github(config, &machine)?;
+        let tools = tools(config, &machine, &tuning, &self.store, &github, &ingress, &self.stop).await?;
+        start_workers(&mut self.parts, &machine, tools, tuning.pool, config.drain);
+        let Ingress { own, health: _, pulse } = ingress;
         let reconciler = reconciler::Parts {
-            store: store.clone(),
+            store: self.store.clone(),
             github: github.clone(),
             own: own.clone(),
             app_id: config.app.id,
             clock: machine.clock.clone(),
             entropy: machine.entropy.clone(),
         };
-        parts.spawn(Reconciler::new(reconciler, pulse.clone()).run(tuning.reconciling, stop.clone()));
-        parts.spawn(learn_account(github, own, machine.clock.clone(), stop.clone()));
-        Ok((Self { address: NOWHERE, store, reconciler: pulse, stop, parts }, router))
+        self.parts.spawn(Reconciler::new(reconciler, pulse).run(tuning.reconciling, self.stop.clone()));
+        self.parts.spawn(learn_account(github, own, machine.clock, self.stop.clone()));
+        Ok(())
     }
 
     /// Stops: nothing new is taken, what runs may end, everything else waits in the store.
-    pub async fn stop(mut self) {
+    pub async fn stop(self) {
+        self.stop_or_end(std::future::pending()).await;
+    }
+
+    /// Stops, or ends every part where it stands once `hurry` returns. Says whether it stopped in order.
+    pub async fn stop_or_end(mut self, hurry: impl Future<Output = ()>) -> bool {
         self.stop.cancel();
-        while self.parts.join_next().await.is_some() {}
+        let ended = async { while self.parts.join_next().await.is_some() {} };
+        tokio::select! {
+            () = ended => true,
+            () = hurry => {
+                self.parts.shutdown().await;
+                false
+            }
+        }
     }
 }
 
@@ -180,11 +197,16 @@ impl Server {
     }
 }
 
-/// How long connections and tasks may take to end when the server stops.
-const DRAIN: Duration = Duration::from_secs(20);
-
 /// The address of a server that listens nowhere.
 const NOWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
+
+/// What ingress and the rest of the server tell each other.
+#[derive(Debug, Default)]
+struct Ingress {
+    own: OwnAccount,
+    health: EngineHealth,
+    pulse: Pulse,
+}
 
 fn make_directory(path: &Path) -> anyhow::Result<()> {
     std::fs::create_dir_all(path)
@@ -205,6 +227,36 @@ fn open_store(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
             Ok(Arc::new(SqliteStore::open(path)?))
         }
     }
+}
+
+async fn tools(
+    config: &Config,
+    machine: &Machine,
+    tuning: &Tuning,
+    store: &Arc<dyn Store>,
+    github: &GitHub,
+    ingress: &Ingress,
+    stop: &CancellationToken,
+) -> anyhow::Result<Tools> {
+    let data_dir = absolute(&config.storage.data_dir)?;
+    let scratch_dir = data_dir.join("scratch");
+    make_directory(&scratch_dir)?;
+    let git = Git::new(machine.spawner.clone(), machine.entropy.clone(), git_settings(data_dir)).await?;
+    let gateway = Arc::new(gateway(config, machine, tuning)?);
+    Ok(Tools {
+        store: store.clone(),
+        github: github.clone(),
+        own: ingress.own.clone(),
+        reconciler: ingress.pulse.clone(),
+        git,
+        agent: Arc::new(BuiltinAgent::new(gateway, machine.clock.clone(), machine.spawner.clone())),
+        clock: machine.clock.clone(),
+        entropy: machine.entropy.clone(),
+        spawner: machine.spawner.clone(),
+        agents: agent_settings(config, tuning),
+        scratch_dir,
+        stop: stop.clone(),
+    })
 }
 
 /// The App's side of GitHub.
@@ -292,24 +344,19 @@ fn agent_settings(config: &Config, tuning: &Tuning) -> AgentSettings {
     }
 }
 
-/// The router of what comes in from outside.
-fn ingress(
-    config: &Config,
-    machine: &Machine,
-    store: &Arc<dyn Store>,
-    own: &OwnAccount,
-    health: &EngineHealth,
-    pulse: &Pulse,
-) -> Router {
-    let state = HttpState {
-        inbox: Arc::new(store.clone()),
-        secret: WebhookSecret::new(&config.app.webhook_secret),
-        own: Arc::new(OwnApp::new(config.app.id, own.clone())),
-        clock: machine.clock.clone(),
-        engine: Some(health.clone()),
-        reconciler: Some(pulse.clone()),
-    };
-    http::router(Arc::new(state))
+impl Ingress {
+    /// The router of what comes in from outside.
+    fn router(&self, config: &Config, machine: &Machine, store: &Arc<dyn Store>) -> Router {
+        let state = HttpState {
+            inbox: Arc::new(store.clone()),
+            secret: WebhookSecret::new(&config.app.webhook_secret),
+            own: Arc::new(OwnApp::new(config.app.id, self.own.clone())),
+            clock: machine.clock.clone(),
+            engine: Some(self.health.clone()),
+            reconciler: Some(self.pulse.clone()),
+        };
+        http::router(Arc::new(state))
+    }
 }
 
 fn start_engine(
@@ -329,15 +376,14 @@ fn start_workers(
     machine: &Machine,
     tools: Tools,
     settings: PoolSettings,
-    stop: &CancellationToken,
+    drain: Duration,
 ) {
     let worker = format!("{}-{:08x}", std::process::id(), machine.entropy.bits() >> 32);
     let bus = EmbeddedBus::new(tools.store.clone(), machine.clock.clone(), worker, settings.lease_ms);
     let workers = Workers::new(tools.clone(), Arc::new(bus), settings);
-    let stop = stop.clone();
     parts.spawn(async move {
         workers::sweep(&tools).await;
-        workers.run(stop, DRAIN).await;
+        workers.run(drain).await;
     });
 }
 

@@ -132,6 +132,9 @@ pub enum AgentFailure {
     /// The worktree or scratch directory cannot be used.
     #[error("the worktree is not usable: {0}")]
     Workspace(String),
+    /// The server stops. The task goes on where it was.
+    #[error("the server stops")]
+    Stopped,
     /// The account or the transcript could not be reached. The task goes on where it was.
     #[error("the store could not be reached: {0}")]
     Store(String),

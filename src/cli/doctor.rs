@@ -14,7 +14,7 @@ use clap::Args;
 use super::{runtime, say};
 use crate::adapters::{SystemClock, SystemEntropy, SystemSpawner};
 use crate::config::{Config, Source, default_file};
-use crate::gateway;
+use crate::gateway::ProviderClient;
 use crate::github::HttpTransport;
 use crate::server::{self, Machine};
 
@@ -96,8 +96,8 @@ async fn examine(config: &Config) -> anyhow::Result<Vec<Line>> {
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy),
         spawner: Arc::new(SystemSpawner),
-        transport: Arc::new(HttpTransport::new(&config.github.api_url)?),
-        models: Arc::new(gateway::http_client()?),
+        transport: Arc::new(HttpTransport::new(&config.github.api_url)),
+        models: Arc::new(ProviderClient::default()),
     };
     let mut lines = vec![Line::ok("settings: complete")];
     match server::github(config, &machine) {

@@ -1,11 +1,16 @@
 //! The command line: one file per subcommand.
 
+mod backup;
 pub mod check_policy;
 mod demo;
 mod dlq;
 mod doctor;
+mod explain;
 mod operator;
+mod prune;
+mod runs;
 mod serve;
+mod verify_ledger;
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -31,6 +36,16 @@ enum Command {
     Doctor(doctor::Arguments),
     /// Lists, shows, replays and drops dead letters, whether the server runs or not
     Dlq(dlq::Arguments),
+    /// Lists the runs
+    Runs(runs::Arguments),
+    /// Tells the life of a run: signals, decisions, tasks, cost
+    Explain(explain::Arguments),
+    /// Copies the database, while the server runs or not
+    Backup(backup::Arguments),
+    /// Forgets what ended long ago, and keeps the proof of it
+    Prune(prune::Arguments),
+    /// Proves that no ledger was changed, and that every run is what its ledger says
+    VerifyLedger(verify_ledger::Arguments),
     /// Validates a policy file
     CheckPolicy {
         /// The file; `.github/pairbot.yml` if none is given
@@ -54,6 +69,11 @@ pub fn main() -> ExitCode {
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Dlq(arguments) => dlq::run(&arguments),
+        Command::Runs(arguments) => runs::run(&arguments),
+        Command::Explain(arguments) => explain::run(&arguments),
+        Command::Backup(arguments) => backup::run(&arguments),
+        Command::Prune(arguments) => prune::run(&arguments),
+        Command::VerifyLedger(arguments) => verify_ledger::run(&arguments),
         Command::CheckPolicy { file } => {
             let checked = check_policy::check(file.as_deref());
             say(&checked.report);

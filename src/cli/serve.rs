@@ -11,7 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::{complain, runtime};
 use crate::adapters::{SystemClock, SystemEntropy, SystemSpawner};
 use crate::config::{Config, Sandbox, Source, default_file};
-use crate::gateway;
+use crate::gateway::ProviderClient;
 use crate::github::HttpTransport;
 use crate::server::{Machine, Server, Tuning};
 use crate::telemetry::{self, redact::Redactor};
@@ -34,11 +34,19 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
              to let them run with this server's rights.\n",
         );
     }
-    runtime()?.block_on(serve(&config))?;
-    Ok(ExitCode::SUCCESS)
+    let runtime = runtime()?;
+    let stopped = runtime.block_on(serve(&config))?;
+    if stopped {
+        return Ok(ExitCode::SUCCESS);
+    }
+    complain("pairbot: told twice to stop: ended at once. What was under way goes on at the next start.\n");
+    // Whatever still blocks a thread is not waited for.
+    runtime.shutdown_background();
+    Ok(ExitCode::FAILURE)
 }
 
-async fn serve(config: &Config) -> anyhow::Result<()> {
+/// Serves until told to stop. Says whether what was under way could end in order.
+async fn serve(config: &Config) -> anyhow::Result<bool> {
     // Before anything starts, so that no signal is missed.
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
@@ -46,15 +54,23 @@ async fn serve(config: &Config) -> anyhow::Result<()> {
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy),
         spawner: Arc::new(SystemSpawner),
-        transport: Arc::new(HttpTransport::new(&config.github.api_url)?),
-        models: Arc::new(gateway::http_client()?),
+        transport: Arc::new(HttpTransport::new(&config.github.api_url)),
+        models: Arc::new(ProviderClient::default()),
     };
     let server = Server::start(config, machine, Tuning::default()).await?;
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
-    tracing::info!("stopping: nothing new is begun");
-    server.stop().await;
-    Ok(())
+    tracing::info!(
+        seconds = config.drain.as_secs(),
+        "stopping: nothing new is begun; a second signal ends at once"
+    );
+    let hurry = async {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    };
+    Ok(server.stop_or_end(hurry).await)
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::problem::Problem;
 
 /// The names of all settings in the environment. In the file each is written in lower case and without `pairbot_`.
-pub const NAMES: [&str; 20] = [
+pub const NAMES: [&str; 22] = [
     "ANTHROPIC_API_KEY",
     "ANTHROPIC_BASE_URL",
     "APP_ID",
@@ -23,7 +23,9 @@ pub const NAMES: [&str; 20] = [
     "OTEL_EXPORTER_OTLP_ENDPOINT",
     "PAIRBOT_BUS",
     "PAIRBOT_DATA_DIR",
+    "PAIRBOT_DRAIN_SECONDS",
     "PAIRBOT_PRICE_FILE",
+    "PAIRBOT_RETENTION_DAYS",
     "PAIRBOT_SANDBOX",
     "PORT",
     "PRIVATE_KEY",

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::problem::Problems;
 use super::source::Source;
+use crate::store::Cutoff;
 
 /// Where state lives.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +15,8 @@ pub struct StorageConfig {
     pub database: Database,
     /// What carries tasks to workers.
     pub bus: Bus,
+    /// How many days what has ended is kept; for ever if none.
+    pub retention_days: Option<u32>,
 }
 
 /// The database.
@@ -47,7 +50,22 @@ impl StorageConfig {
             ),
             Some(_) => problems.add(source, "PAIRBOT_BUS", "is not `embedded`"),
         };
-        Some(Self { data_dir, database: database?, bus: bus? })
+        let retention_days = retention_days(source, problems);
+        Some(Self { data_dir, database: database?, bus: bus?, retention_days: retention_days? })
+    }
+}
+
+/// Days, at least as many as a store keeps everything; none where nothing is set.
+#[expect(clippy::option_option, reason = "a setting that is wrong is told from one that is not there")]
+fn retention_days(source: &Source, problems: &mut Problems) -> Option<Option<u32>> {
+    let Some(text) = source.get("PAIRBOT_RETENTION_DAYS") else { return Some(None) };
+    match text.parse() {
+        Ok(days) if days >= Cutoff::DAYS_MIN => Some(Some(days)),
+        Ok(_) | Err(_) => problems.add(
+            source,
+            "PAIRBOT_RETENTION_DAYS",
+            &format!("is not a number of days from {} on; unset it to keep everything", Cutoff::DAYS_MIN),
+        ),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use pairbot_github_sim::{
@@ -17,7 +18,7 @@ use crate::config::{
     AppConfig, Bus, Config, Database, GitHubConfig, Listen, LogConfig, ModelsConfig, ProviderConfig, Sandbox,
     StorageConfig,
 };
-use crate::gateway;
+use crate::gateway::ProviderClient;
 use crate::github::HttpTransport;
 use crate::http::webhook::EVENTS;
 use crate::ports::Clock;
@@ -127,8 +128,8 @@ impl Stage {
             clock,
             entropy: Arc::new(SystemEntropy),
             spawner: Arc::new(SystemSpawner),
-            transport: Arc::new(HttpTransport::new(github.url())?),
-            models: Arc::new(gateway::http_client()?),
+            transport: Arc::new(HttpTransport::new(github.url())),
+            models: Arc::new(ProviderClient::default()),
         };
         let tuning = settings.tuning;
         let mut stage =
@@ -225,10 +226,12 @@ fn config(
         },
         github: GitHubConfig { api_url: github.url().to_owned(), server_url: github.url().to_owned() },
         listen: Listen { host: "127.0.0.1".to_owned(), port },
+        drain: Duration::from_secs(20),
         storage: StorageConfig {
             database: Database::Sqlite { path: data_dir.join("pairbot.db") },
             data_dir,
             bus: Bus::Embedded,
+            retention_days: None,
         },
         sandbox,
         models,

@@ -4,6 +4,7 @@
 //! true in one transaction with the settling of the signal. A crash at any point leaves the signal in the inbox or
 //! the decision in the ledger, never neither and never half of it (promise P1).
 
+pub mod retention;
 mod route;
 mod strands;
 

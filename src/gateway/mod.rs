@@ -26,7 +26,7 @@ pub use message::{Arguments, Block, Message, ModelRequest, Reply, Role, StopReas
 pub use prices::{ModelChoice, ModelFacts, PriceTable, PriceTableError, UnknownModel};
 pub use providers::{ProviderError, ProviderKind, ProviderSettings};
 pub use retry::RetrySettings;
-pub use transport::{AnswerBody, ModelTransport, SendError};
+pub use transport::{AnswerBody, ModelTransport, ProviderClient, SendError};
 
 /// The HTTP client the gateway expects: it names itself and follows no redirect, because a redirect would carry
 /// the provider's key to another host.

@@ -2,7 +2,7 @@
 //! its middle; a simulation puts a way of its own here.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -49,6 +49,25 @@ impl ModelTransport for reqwest::Client {
         let body = answer.bytes_stream();
         let body = body.map(|piece| piece.map_err(|error| error.without_url().to_string())).boxed();
         Ok(head.map(|()| body))
+    }
+}
+
+/// The network. Its client is made at the first call: to read the machine's certificates takes longer than all else
+/// that a server does before it listens.
+#[derive(Debug, Default)]
+pub struct ProviderClient(OnceLock<reqwest::Client>);
+
+#[async_trait]
+impl ModelTransport for ProviderClient {
+    async fn send(&self, request: Request<Bytes>) -> Result<Response<AnswerBody>, SendError> {
+        let client = if let Some(client) = self.0.get() {
+            client
+        } else {
+            let made = super::http_client().map_err(|error| unsent(&error))?;
+            // Of two first calls at a time the later one takes the client of the earlier.
+            self.0.get_or_init(|| made)
+        };
+        client.send(request).await
     }
 }
 

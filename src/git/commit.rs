@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use pairbot_protocol::ids::{HeadSha, Timestamp, TreeSha, UserId};
 
 use super::diff::{ChangedFile, FileMode, raw_changes};
-use super::{GitError, Mirror, Treeish, Worktree, tree_files};
+use super::{GitError, Mirror, Treeish, Worktree};
 
 /// Who a commit says it is by.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,10 +88,7 @@ impl Worktree {
     /// [`GitError::Unsafe`] if a submodule or `.gitmodules` is touched: what such a change brings in, no reviewer
     /// would see.
     pub async fn stage(&self) -> Result<Staged, GitError> {
-        self.settle().await?;
-        tree_files::remove_git_entries(&self.path()).await?;
-        self.call("add")?.args(["--all", "--", "."]).output().await?;
-        let tree: TreeSha = parsed("write-tree", &self.call("write-tree")?.text().await?)?;
+        let tree = self.checkpoint().await?;
         let changes = raw_changes(&self.mirror, self.start(), tree.as_str(), &["--no-renames"]).await?;
         for change in &changes {
             let touches_submodule = [change.old_mode, change.new_mode].contains(&Some(FileMode::Submodule));

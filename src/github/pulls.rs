@@ -269,6 +269,17 @@ impl RepositoryClient {
         Ok(self.write::<PullRequestWire>(lease, Method::PATCH, &route, &body).await?.into())
     }
 
+    /// Closes a pull request without a merge. Its branch stays.
+    pub async fn close_pull_request(
+        &self,
+        lease: &impl Licence,
+        number: PullRequestNumber,
+    ) -> Result<PullRequest, GitHubError> {
+        let body = json!({ "state": "closed" });
+        let route = format!("/pulls/{number}");
+        Ok(self.write::<PullRequestWire>(lease, Method::PATCH, &route, &body).await?.into())
+    }
+
     /// Makes a pull request a draft, or ready for review. Being so already is success.
     pub async fn set_draft(
         &self,

@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -53,17 +54,29 @@ pub trait Transport: Send + Sync + fmt::Debug {
 }
 
 /// HTTP/1.1 and HTTP/2 over the network.
+///
+/// Its client is made at the first request: to read the machine's certificates takes longer than all else that a server
+/// does before it listens.
 #[derive(Debug, Clone)]
 pub struct HttpTransport {
-    client: reqwest::Client,
+    /// Whether the server is this machine itself, which no proxy could reach.
+    direct: bool,
+    client: Arc<OnceLock<reqwest::Client>>,
 }
 
 impl HttpTransport {
     /// A transport with an own pool of connections to the server of `api_url`, over https or plain http. The proxy
     /// variables of the environment are honoured, but not for this machine itself: no proxy could reach it.
-    pub fn new(api_url: &str) -> Result<Self, TransportError> {
+    pub fn new(api_url: &str) -> Self {
+        Self { direct: is_this_machine(api_url), client: Arc::default() }
+    }
+
+    fn client(&self) -> Result<&reqwest::Client, TransportError> {
+        if let Some(client) = self.client.get() {
+            return Ok(client);
+        }
         let builder = reqwest::Client::builder();
-        let builder = if is_this_machine(api_url) { builder.no_proxy() } else { builder };
+        let builder = if self.direct { builder.no_proxy() } else { builder };
         let client = builder
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(Duration::from_secs(10))
@@ -72,7 +85,8 @@ impl HttpTransport {
             .pool_idle_timeout(Duration::from_secs(45))
             .build()
             .map_err(|error| TransportError::NotSent(chain(&error)))?;
-        Ok(Self { client })
+        // Of two first requests at a time the later one takes the client of the earlier.
+        Ok(self.client.get_or_init(|| client))
     }
 }
 
@@ -82,7 +96,7 @@ impl Transport for HttpTransport {
         let bytes_max = BodyLimit::of(&request);
         let request =
             reqwest::Request::try_from(request).map_err(|error| TransportError::NotSent(chain(&error)))?;
-        let mut answer = self.client.execute(request).await.map_err(|error| {
+        let mut answer = self.client()?.execute(request).await.map_err(|error| {
             if error.is_connect() || error.is_builder() {
                 TransportError::NotSent(chain(&error))
             } else {

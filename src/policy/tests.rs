@@ -1,3 +1,5 @@
+mod fuzz;
+
 use pairbot_protocol::ids::{GateName, Money};
 use pairbot_protocol::policy::{CiRule, GateKind, Provider};
 use proptest::prelude::*;

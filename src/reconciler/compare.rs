@@ -3,7 +3,7 @@
 use pairbot_protocol::ids::{IssueNumber, PullRequestNumber, RunId, Timestamp};
 use pairbot_protocol::policy::LABEL;
 use pairbot_protocol::run::{Phase, Run};
-use pairbot_protocol::signal::{IssueFacts, Signal, Target};
+use pairbot_protocol::signal::{ActorKind, IssueFacts, Signal, Target};
 
 use super::ledger::{Ended, Known};
 use super::tell::{Telling, actor, nobody};
@@ -29,6 +29,8 @@ pub(super) enum Suspicion {
     Ending(RunId),
     /// The run's pull request has another head than the run knows.
     Head(RunId, PullRequestNumber),
+    /// A pull request is open on the branch of an issue that has no run which is not over.
+    Stray(IssueNumber, PullRequestNumber),
 }
 
 /// Compares lists, which are cheap to read, with the runs of a repository that are not over.
@@ -54,7 +56,12 @@ pub(super) fn suspicions(
             .filter(|shown| settled && minds_heads(run) && run.head.as_ref() != Some(&shown.head))
             .map(|shown| Suspicion::Head(run.id, shown.number))
     });
-    unheard.chain(of_runs).collect()
+    let stray = pulls.iter().filter_map(|pull| {
+        let issue = issue_of_branch(&pull.head_branch)?;
+        let is_live = live.iter().any(|known| known.run.id.issue == issue);
+        (!is_live).then_some(Suspicion::Stray(issue, pull.number))
+    });
+    unheard.chain(of_runs).chain(stray).collect()
 }
 
 /// Whether a head that nobody told of matters now. While the creator works, its own push is told by its result, and one
@@ -69,6 +76,31 @@ fn minds_heads(run: &Run) -> bool {
         | Phase::Merged { .. }
         | Phase::Closed { .. } => false,
     }
+}
+
+/// The issue that a branch belongs to, if it is named as a run names it.
+fn issue_of_branch(branch: &str) -> Option<IssueNumber> {
+    let issue = IssueNumber(branch.strip_prefix("pairbot/issue-")?.parse().ok()?);
+    (branch == format!("pairbot/issue-{issue}")).then_some(issue)
+}
+
+/// A pull request of ours that was opened when its run had ended, and that the run does not know.
+pub(super) fn stray(run: &Run, pull: &PullRequest, own: &OwnAccount) -> Option<Telling> {
+    let is_ours = actor(pull.author.as_ref(), own).kind == ActorKind::Own;
+    let is_here = pull.head_repository == Some(run.id.repository);
+    let is_unknown = run.is_over() && run.pull_request.is_none();
+    (is_ours && is_here && is_unknown && pull.open).then(|| Telling {
+        event: "opened",
+        meaning: meaning::pull_request_opened(run.id, pull.number),
+        again_for: None,
+        target: Target::Run { run: run.id },
+        signal: Signal::PullRequestOpened {
+            number: pull.number,
+            node_id: pull.node_id.clone(),
+            draft: pull.draft,
+            head: pull.head.clone(),
+        },
+    })
 }
 
 /// The last time that the label was set, or taken off.

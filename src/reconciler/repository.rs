@@ -1,6 +1,6 @@
 //! One repository: two lists are read, and only what looks different in them is read closely.
 
-use pairbot_protocol::ids::{InstallationId, IssueNumber, RunId};
+use pairbot_protocol::ids::{InstallationId, IssueNumber, PullRequestNumber, RunId};
 use pairbot_protocol::policy::LABEL;
 use pairbot_protocol::run::Run;
 use pairbot_protocol::signal::Target;
@@ -31,6 +31,7 @@ impl Place<'_> {
             let telling = match suspicion {
                 Suspicion::Label(number) => self.label(number, &labelled).await?,
                 Suspicion::Ending(run) => self.ending(run, &pulls).await?,
+                Suspicion::Stray(issue, number) => self.stray(issue, number, &pulls).await?,
                 Suspicion::Head(run, number) => {
                     // Lists may lag: the pull request alone is asked again, after the run.
                     match self.parts.store.run(run).await? {
@@ -83,6 +84,21 @@ impl Place<'_> {
         let name = self.repository.full_name.to_string();
         let (own, now) = (&self.parts.own, self.parts.clock.now());
         Ok(compare::label(&name, issue, run, ended.as_ref(), &events, own, now))
+    }
+
+    async fn stray(
+        &self,
+        issue: IssueNumber,
+        number: PullRequestNumber,
+        pulls: &[PullRequest],
+    ) -> Result<Option<Telling>, Trouble> {
+        let target = Target::Issue { repository: self.repository.id, issue };
+        let store = self.parts.store.as_ref();
+        let newest = store.runs_for(&target).await?.into_iter().max_by_key(|run| run.ordinal);
+        let Some(newest) = newest else { return Ok(None) };
+        let Some(stored) = store.run(newest).await? else { return Ok(None) };
+        let pull = pulls.iter().find(|pull| pull.number == number);
+        Ok(pull.and_then(|pull| compare::stray(&stored.run, pull, &self.parts.own)))
     }
 
     async fn ending(&self, run: RunId, pulls: &[PullRequest]) -> Result<Option<Telling>, Trouble> {

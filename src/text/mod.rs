@@ -14,6 +14,7 @@ pub mod prose;
 mod pull_request;
 mod review;
 mod status;
+mod stray;
 mod unpublished;
 pub mod untrusted;
 
@@ -28,6 +29,7 @@ pub use prose::Home;
 pub use pull_request::{pull_request_body, pull_request_title};
 pub use review::{finding_comment, review_body};
 pub use status::status_comment;
+pub use stray::stray;
 
 use crate::store::{Budget, SpendLine};
 

@@ -511,6 +511,6 @@ fn what_could_not_be_shown_is_named_with_its_reason_in_the_status_comment() {
     let part = text.split("\n\n").find(|part| part.contains("- the check")).unwrap();
     assert_eq!(
         part,
-        "- the check `size` on `aaaaaaa`: 422: @\u{200b}octocat /stop\n- something: 422: @\u{200b}octocat /stop"
+        "- the check `size` on `aaaaaaa`: 422: `@octocat` /stop\n- something: 422: `@octocat` /stop"
     );
 }

@@ -40,6 +40,7 @@ fn name(publication: &Publication) -> String {
         }
         Publication::Thread { finding } => format!("whether the thread of finding `{finding}` is resolved"),
         Publication::DraftState => "whether the pull request is a draft".to_owned(),
+        Publication::Stray => "that the pull request came too late".to_owned(),
         Publication::Reaction { .. } => "a reaction".to_owned(),
         Publication::Answer { .. } => "an answer to a command".to_owned(),
     }

@@ -1,3 +1,5 @@
+mod fuzz;
+
 use pairbot_protocol::effect::{Publication, Work};
 use pairbot_protocol::event::Event;
 use pairbot_protocol::ids::{Round, Timestamp};

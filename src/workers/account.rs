@@ -1,12 +1,13 @@
-//! The store's budget and transcripts, as an agent's task sees them: through its lease and no other way.
+//! The store's budget and transcripts, as an agent's task sees them: through its lease and no other way; and its files.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use pairbot_protocol::ids::{Money, Usage};
+use pairbot_protocol::ids::{MalformedId, Money, TreeSha, Usage};
 
-use crate::agents::{TranscriptError, TranscriptStore, Turn};
+use crate::agents::{Checkpoint, CheckpointError, TranscriptError, TranscriptStore, Turn};
 use crate::gateway::{AccountError, BudgetAccount, ReservationId};
+use crate::git::Worktree;
 use crate::ports::Clock;
 use crate::store::{self, Lease, Store, StoreError};
 
@@ -94,5 +95,23 @@ impl TranscriptStore for TaskTranscript {
         let payloads = self.store.turns(self.lease.run(), &self.key).await.map_err(transcript_error)?;
         // What an older version wrote may not be readable: the conversation is taken up to there.
         Ok(payloads.iter().map_while(|payload| serde_json::from_str(payload).ok()).collect())
+    }
+}
+
+/// The files of a creator's worktree.
+pub(super) struct TaskFiles<'a> {
+    pub(super) worktree: &'a Worktree,
+}
+
+#[async_trait]
+impl Checkpoint for TaskFiles<'_> {
+    async fn keep(&self) -> Result<String, CheckpointError> {
+        let kept = self.worktree.checkpoint().await;
+        kept.map(|tree| tree.to_string()).map_err(|error| CheckpointError(error.to_string()))
+    }
+
+    async fn go_back(&self, name: &str) -> Result<(), CheckpointError> {
+        let tree: TreeSha = name.parse().map_err(|error: MalformedId| CheckpointError(error.to_string()))?;
+        self.worktree.go_back(&tree).await.map_err(|error| CheckpointError(error.to_string()))
     }
 }

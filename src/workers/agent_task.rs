@@ -32,6 +32,7 @@ pub(super) fn ended(failure: &AgentFailure) -> Ended {
             Ended::Setback(Setback::Snooze { until: *until, why: detail })
         }
         AgentFailure::LeaseLost => Ended::Setback(Setback::Cancelled),
+        AgentFailure::Stopped => Ended::Setback(Setback::HandedBack),
         AgentFailure::Store(_) => Ended::Setback(Setback::Retry(detail)),
         AgentFailure::Refused(_)
         | AgentFailure::TurnsExhausted(_)

@@ -11,6 +11,7 @@ use pairbot_protocol::ids::{HeadSha, MalformedId, Round};
 use pairbot_protocol::run::{GateProgress, Phase, Run};
 use pairbot_protocol::signal::{CreateOutcome, Failure, Signal, Verdict};
 
+use super::account::TaskFiles;
 use super::agent_task::{self, Ended};
 use super::tools::Home;
 use super::workspace::Workspace;
@@ -78,7 +79,9 @@ pub(super) async fn create(
         model: tools.agents.choose(&policy(run)?.creator)?,
         limits: agent_task::limits(tools, run),
     };
-    let ports = TaskPorts { account: &account, transcript: &transcript };
+    let files = TaskFiles { worktree: &opened.worktree };
+    let ports =
+        TaskPorts { account: &account, transcript: &transcript, files: Some(&files), stop: &tools.stop };
     let made = tools.agent.create(order, ports).await;
     let spend = agent_task::spend(tools, task).await?;
     let outcome = match made.result {
@@ -221,6 +224,8 @@ async fn reviews_are_out(tools: &Tools, task: &Assignment<'_>) -> Result<(), Set
         tokio::select! {
             biased;
             () = &mut patience => return Ok(()),
+            // Nobody posts them any more; the next server pushes the same commit.
+            () = tools.stop.cancelled() => return Err(Setback::HandedBack),
             () = notified => {}
         }
     }

@@ -69,15 +69,16 @@ impl Workers {
     }
 
     /// Works until told to stop; then takes nothing new and gives what is running `drain` to end. What has not ended
-    /// then is taken up again after its lease.
-    pub async fn run(&self, stop: CancellationToken, drain: Duration) {
+    /// then is cut off and handed back, so that the next server need not wait for its lease to expire.
+    pub async fn run(&self, drain: Duration) {
         tokio::join!(
-            self.lane(TaskKinds::Work, self.settings.work_slots, &stop, drain),
-            self.lane(TaskKinds::Publication, self.settings.publication_slots, &stop, drain),
+            self.lane(TaskKinds::Work, self.settings.work_slots, drain),
+            self.lane(TaskKinds::Publication, self.settings.publication_slots, drain),
         );
     }
 
-    async fn lane(&self, kinds: TaskKinds, slots: usize, stop: &CancellationToken, drain: Duration) {
+    async fn lane(&self, kinds: TaskKinds, slots: usize, drain: Duration) {
+        let (stop, cut) = (&self.tools.stop, CancellationToken::new());
         let mut running = JoinSet::new();
         while !stop.is_cancelled() {
             while running.try_join_next().is_some() {}
@@ -98,8 +99,8 @@ impl Workers {
             match claimed {
                 Ok(tasks) => {
                     for task in tasks {
-                        let workers = self.clone();
-                        running.spawn(async move { workers.carry_out(task).await });
+                        let (workers, cut) = (self.clone(), cut.clone());
+                        running.spawn(async move { workers.carry_out(task, &cut).await });
                     }
                 }
                 Err(error) => {
@@ -108,18 +109,19 @@ impl Workers {
                 }
             }
         }
-        let ended = async { while running.join_next().await.is_some() {} };
         tokio::select! {
             biased;
-            () = ended => {}
+            () = all(&mut running) => {}
             () = self.tools.clock.sleep(drain) => {
-                warn!("tasks were still running when the time to drain was over; they are taken up again later");
+                warn!(tasks = running.len(), "tasks still run although the time to end is over; they are handed back");
+                cut.cancel();
+                all(&mut running).await;
             }
         }
     }
 
-    /// Carries out one task to whatever end.
-    pub async fn carry_out(&self, claimed: Claimed) {
+    /// Carries out one task to whatever end, or until it is cut off.
+    async fn carry_out(&self, claimed: Claimed, cut: &CancellationToken) {
         let (lease, attempt) = (claimed.lease.clone(), claimed.attempt);
         let kind = kind_of(&claimed.effect);
         let span = spans::task(&lease.run(), lease.task(), &kind, attempt);
@@ -128,6 +130,7 @@ impl Workers {
                 biased;
                 outcome = self.perform(&claimed) => outcome,
                 () = self.keep_lease(&claimed) => Err(Setback::Cancelled),
+                () = cut.cancelled() => Err(Setback::HandedBack),
             };
             self.conclude(&claimed, outcome).await
         };
@@ -202,6 +205,10 @@ impl Workers {
                 let until = until.max(now.plus_ms(1));
                 store.retry_later(lease, until, &why, AttemptEnd::Snoozed).await
             }
+            Err(Setback::HandedBack) => {
+                info!("a task is handed back: the server stops");
+                store.retry_later(lease, now, "the server stopped", AttemptEnd::Snoozed).await
+            }
             Err(Setback::Retry(why)) if claimed.attempt < self.settings.attempts_max => {
                 self.try_again(claimed, &why, AttemptEnd::Failed, claimed.attempt, now).await
             }
@@ -221,7 +228,13 @@ impl Workers {
         };
         match stored {
             // Whoever took the lease, or withdrew the work, decides what becomes of the task.
-            Err(StoreError::LeaseLost { .. }) => Ok(()),
+            Err(StoreError::LeaseLost { .. }) => {
+                // The pull request may be there all the same, and no result can say so any more.
+                if matches!(claimed.effect, TaskEffect::Work(Work::OpenPullRequest { .. })) {
+                    self.tools.reconciler.ask();
+                }
+                Ok(())
+            }
             other => other,
         }
     }
@@ -267,6 +280,11 @@ impl Workers {
         let pause = doubled.min(self.settings.retry_ms_max).max(1);
         now.plus_ms(pause.saturating_add(self.tools.entropy.bits() % (pause / 2 + 1)))
     }
+}
+
+/// Returns once every one of them has ended.
+async fn all(running: &mut JoinSet<()>) {
+    while running.join_next().await.is_some() {}
 }
 
 fn failed(effect: &TaskEffect, failure: Failure, detail: &str) -> Signal {

@@ -59,7 +59,7 @@ pub(super) async fn review(
         model: tools.agents.choose(&rules.agent)?,
         limits: agent_task::limits(tools, run),
     };
-    let ports = TaskPorts { account: &account, transcript: &transcript };
+    let ports = TaskPorts { account: &account, transcript: &transcript, files: None, stop: &tools.stop };
     let read = tools.agent.review(order, ports).await;
     let spend = agent_task::spend(tools, task).await?;
     let outcome = match read.result {

@@ -32,6 +32,9 @@ pub enum Setback {
         /// In words, for a person.
         detail: String,
     },
+    /// The server stops: the next one goes on with the task at once, and the attempt does not count.
+    #[error("the server stops")]
+    HandedBack,
     /// The task is no longer wanted, or no longer ours.
     #[error("the task is no longer wanted")]
     Cancelled,

@@ -8,12 +8,14 @@ use pairbot_protocol::ids::IssueNumber;
 use pairbot_protocol::policy::{AgentChoice, Provider};
 use pairbot_protocol::run::Run;
 use secrecy::SecretString;
+use tokio_util::sync::CancellationToken;
 
 use crate::agents::Agent;
 use crate::gateway::{ModelChoice, ProviderKind};
 use crate::git::{Git, GitError, Remote};
 use crate::github::{GitAccess, GitHub, OwnAccount, RepositoryClient, RepositoryFacts};
 use crate::ports::{Clock, Entropy, Spawner};
+use crate::reconciler::Pulse;
 use crate::store::Store;
 
 use super::Setback;
@@ -39,8 +41,12 @@ pub struct Tools {
     pub spawner: Arc<dyn Spawner>,
     /// How agents are run.
     pub agents: AgentSettings,
+    /// Who is asked to look when something may have happened that nobody can tell.
+    pub reconciler: Pulse,
     /// Where temporary files of tasks go.
     pub scratch_dir: PathBuf,
+    /// Cancelled when the server stops: who can end between two steps does.
+    pub stop: CancellationToken,
 }
 
 /// How agents are run.

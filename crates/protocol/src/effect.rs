@@ -110,6 +110,8 @@ pub enum Publication {
         /// Which.
         with: Reaction,
     },
+    /// That the pull request was opened when the run had ended already, and so is closed.
+    Stray,
     /// An answer to someone's request.
     Answer {
         /// Which request; its text is in the run.
@@ -212,6 +214,7 @@ impl Publication {
             Self::Review { reviewer, head, reading } => format!("review:{reviewer}:{head}:{reading}"),
             Self::Thread { finding } => format!("thread:{finding}"),
             Self::DraftState => "draft".to_owned(),
+            Self::Stray => "stray".to_owned(),
             Self::Reaction { to, with } => {
                 let to = match to {
                     ReactionTarget::Issue => "issue".to_owned(),

@@ -39,6 +39,11 @@ pub fn difference(before: Option<&Run>, after: &Run) -> Vec<Publication> {
     {
         publications.push(Publication::DraftState);
     }
+    // Work that was withdrawn may have opened it all the same: nobody waits for it any more.
+    let came_late = before.is_some_and(|run| run.is_over() && run.pull_request.is_none());
+    if came_late && after.is_over() && after.pull_request.is_some() {
+        publications.push(Publication::Stray);
+    }
     for (id, request) in &after.requests {
         let was_pending = before
             .and_then(|run| run.requests.get(id))

@@ -406,6 +406,7 @@ tags!(Publication, publications_keep_their_form, {
     Publication::Review { .. } => "review",
     Publication::Thread { .. } => "thread",
     Publication::DraftState => "draft-state",
+    Publication::Stray => "stray",
     Publication::Reaction { .. } => "reaction",
     Publication::Answer { .. } => "answer",
 }, &[
@@ -414,6 +415,7 @@ tags!(Publication, publications_keep_their_form, {
     r#"{"publish":"review","reviewer":"alpha","head":"HEAD"}"#,
     r#"{"publish":"thread","finding":"alpha-1-1"}"#,
     r#"{"publish":"draft-state"}"#,
+    r#"{"publish":"stray"}"#,
     r#"{"publish":"reaction","to":{"on":"issue"},"with":"seen"}"#,
     r#"{"publish":"reaction","to":{"on":"comment","id":5},"with":"accepted"}"#,
     r#"{"publish":"reaction","to":{"on":"line-comment","id":5},"with":"refused"}"#,

@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use serde_json::Value;
+use tokio_util::sync::CancellationToken;
 
 use super::meter::Meter;
 use super::tools::Toolbox;
 use super::transcript::{Resumed, TRANSCRIPT_VERSION, TranscriptError, TranscriptStore, Turn, TurnContent};
 use super::window;
+use crate::agents::checkpoint::{Checkpoint, CheckpointError};
 use crate::agents::outcome::{AgentFailure, Spent};
 use crate::agents::prompts::Opening;
 use crate::agents::task::AgentLimits;
@@ -54,6 +56,9 @@ pub(super) struct Conversation<'a, S> {
     pub(super) gateway: &'a Gateway,
     pub(super) clock: &'a dyn Clock,
     pub(super) transcript: &'a dyn TranscriptStore,
+    pub(super) files: Option<&'a dyn Checkpoint>,
+    /// Cancelled when the server stops.
+    pub(super) stop: &'a CancellationToken,
     pub(super) meter: Meter<'a>,
     pub(super) model: ModelChoice,
     pub(super) limits: AgentLimits,
@@ -73,6 +78,12 @@ impl From<TranscriptError> for AgentFailure {
     }
 }
 
+impl From<CheckpointError> for AgentFailure {
+    fn from(error: CheckpointError) -> Self {
+        Self::Store(error.to_string())
+    }
+}
+
 impl<S: Submission> Conversation<'_, S> {
     /// Holds the conversation to its end, from where an earlier life left it.
     pub(super) async fn run(self, opening: Opening) -> Ended<S::Product> {
@@ -88,6 +99,10 @@ impl<S: Submission> Conversation<'_, S> {
         let kept = self.transcript.load().await?;
         let had_any = !kept.is_empty();
         if let Some(resumed) = Resumed::from_turns(kept) {
+            if let (Some(files), Some(name), Some(_)) = (self.files, &resumed.files, &resumed.pending) {
+                // The last answer may have been acted on in part; it is acted on again, as if for the first time.
+                files.go_back(name).await?;
+            }
             return Ok(resumed);
         }
         if had_any {
@@ -98,13 +113,20 @@ impl<S: Submission> Conversation<'_, S> {
         }
         let mut state = Resumed::default();
         let Opening { system, text } = opening;
-        self.keep(&state, TurnContent::Opening { system: system.clone(), text: text.clone() }).await?;
-        state.open(system, text);
+        let files = self.files_now().await?;
+        let content =
+            TurnContent::Opening { system: system.clone(), text: text.clone(), files: files.clone() };
+        self.keep(&state, content).await?;
+        state.open(system, text, files);
         Ok(state)
     }
 
     async fn go_on(&self, state: &mut Resumed) -> Result<S::Product, AgentFailure> {
         loop {
+            // Between two turns nothing is under way that would have to be paid or done again.
+            if self.stop.is_cancelled() {
+                return Err(AgentFailure::Stopped);
+            }
             if let Some((blocks, stop)) = state.pending.take()
                 && let Some(product) = self.answer(state, &blocks, &stop).await?
             {
@@ -212,9 +234,19 @@ impl<S: Submission> Conversation<'_, S> {
         if let Some(warning) = self.turns_warning(state) {
             ours.push(Block::Text { text: warning });
         }
-        self.keep(state, TurnContent::Ours { blocks: ours.clone() }).await?;
-        state.ours(ours);
+        let wrote = calls.iter().any(|(_, name, _)| Toolbox::may_write(name));
+        let files = if wrote { self.files_now().await? } else { state.files.clone() };
+        self.keep(state, TurnContent::Ours { blocks: ours.clone(), files: files.clone() }).await?;
+        state.ours(ours, files);
         Ok(None)
+    }
+
+    /// The name of the files as they are, for who comes after a crash.
+    async fn files_now(&self) -> Result<Option<String>, AgentFailure> {
+        match self.files {
+            Some(files) => Ok(Some(files.keep().await?)),
+            None => Ok(None),
+        }
     }
 
     async fn use_tool(&self, name: &str, arguments: &Arguments) -> Result<String, String> {

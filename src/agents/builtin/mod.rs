@@ -79,6 +79,8 @@ impl BuiltinAgent {
             gateway: &self.gateway,
             clock: self.clock.as_ref(),
             transcript: ports.transcript,
+            files: ports.files,
+            stop: ports.stop,
             meter: Meter::new(ports.account),
             model,
             limits,

@@ -30,6 +30,9 @@ pub enum TurnContent {
         system: String,
         /// The first message.
         text: String,
+        /// What its files were, by a name of [`Checkpoint`](crate::agents::Checkpoint).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        files: Option<String>,
     },
     /// The model answered.
     Model {
@@ -44,6 +47,9 @@ pub enum TurnContent {
     Ours {
         /// What we said.
         blocks: Vec<Block>,
+        /// What its files were then.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        files: Option<String>,
     },
 }
 
@@ -82,6 +88,8 @@ pub(super) struct Resumed {
     pub(super) idle: u32,
     pub(super) spent: Spent,
     pub(super) next_position: u32,
+    /// What the files were before the model's last answer was acted on, where that is known.
+    pub(super) files: Option<String>,
 }
 
 impl Resumed {
@@ -93,11 +101,13 @@ impl Resumed {
                 return None;
             }
             match turn.content {
-                TurnContent::Opening { system, text } if turn.position == 0 => resumed.open(system, text),
+                TurnContent::Opening { system, text, files } if turn.position == 0 => {
+                    resumed.open(system, text, files);
+                }
                 TurnContent::Model { blocks, stop, spent } if turn.position > 0 => {
                     resumed.model(blocks, stop, spent);
                 }
-                TurnContent::Ours { blocks } if turn.position > 0 => resumed.ours(blocks),
+                TurnContent::Ours { blocks, files } if turn.position > 0 => resumed.ours(blocks, files),
                 TurnContent::Opening { .. } | TurnContent::Model { .. } | TurnContent::Ours { .. } => {
                     return None;
                 }
@@ -106,7 +116,8 @@ impl Resumed {
         (resumed.next_position > 0).then_some(resumed)
     }
 
-    pub(super) fn open(&mut self, system: String, text: String) {
+    pub(super) fn open(&mut self, system: String, text: String, files: Option<String>) {
+        self.files = files;
         self.system = system;
         self.messages.push(Message::user_text(text));
         self.next_position += 1;
@@ -131,7 +142,8 @@ impl Resumed {
         self.next_position += 1;
     }
 
-    pub(super) fn ours(&mut self, blocks: Vec<Block>) {
+    pub(super) fn ours(&mut self, blocks: Vec<Block>, files: Option<String>) {
+        self.files = files;
         self.messages.push(Message { role: Role::User, blocks });
         self.pending = None;
         self.next_position += 1;

@@ -9,8 +9,8 @@ use super::Line;
 use crate::config::{Config, Database, Sandbox};
 use crate::git::GitSettings;
 use crate::ports::{CommandSpec, Spawner};
-use crate::store::StoreError;
 use crate::store::sqlite::SqliteStore;
+use crate::store::{Store, StoreError};
 
 /// The oldest git that `merge-tree --write-tree` and the messages we read are known of.
 const GIT_OLDEST: [u32; 2] = [2, 39];
@@ -20,6 +20,7 @@ pub(super) async fn examine(config: &Config, spawner: &dyn Spawner) -> Vec<Line>
         git(&config.storage.data_dir, spawner).await,
         data_dir(&config.storage.data_dir),
         database(&config.storage.database),
+        dead_letters(&config.storage.database).await,
         sandbox(config.sandbox),
     ]
 }
@@ -71,16 +72,45 @@ fn data_dir(path: &Path) -> Line {
 /// Opening is trying: a store that opens is sound, of a schema that is known, and nobody else's.
 fn database(database: &Database) -> Line {
     let Database::Sqlite { path } = database;
-    if !path.exists() {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    // A log without its database is no new beginning; opening says so.
+    if !path.exists() && !Path::new(&log).exists() {
         return Line::ok(format!("database: {} will be made at the first start", path.display()));
     }
     match SqliteStore::open(path) {
-        Ok(_) => Line::ok(format!("database: {} opens", path.display())),
+        Ok(_) => Line::ok(format!("database: {} opens, and its pages hang together", path.display())),
         Err(StoreError::InUse { pid, .. }) => Line::warn(
             format!("database: {} is in use by process {pid}", path.display()),
             "well if that is the running server; else stop it before `pairbot serve`",
         ),
-        Err(error) => Line::fail(format!("database: {error}"), "see what it says, or restore a backup"),
+        Err(error @ StoreError::Corrupt { .. }) => {
+            let file = path.display();
+            Line::fail(
+                format!("database: {error}"),
+                format!(
+                    "with the server stopped, keep what there is: `mkdir damaged && cp -a {file}* damaged/`; see what is \
+                     wrong: `sqlite3 {file} 'PRAGMA integrity_check'`; restore a backup: `rm -f {file} {file}-wal \
+                     {file}-shm {file}.lock && cp BACKUP {file} && pairbot verify-ledger`"
+                ),
+            )
+        }
+        Err(error) => Line::fail(format!("database: {error}"), "mend what it names"),
+    }
+}
+
+/// What was given up, which nobody may have noticed.
+async fn dead_letters(database: &Database) -> Line {
+    let Database::Sqlite { path } = database;
+    let counted = async { SqliteStore::beside(path)?.counts().await };
+    match counted.await {
+        Ok(counts) if counts.tasks.dead + counts.unreadable == 0 => Line::ok("dead letters: none"),
+        Ok(counts) => Line::warn(
+            format!("dead letters: {} tasks, {} signals", counts.tasks.dead, counts.unreadable),
+            "look at them with `pairbot dlq list`; replay or drop them",
+        ),
+        Err(_) if !path.exists() => Line::ok("dead letters: none"),
+        Err(error) => Line::warn(format!("dead letters: {error}"), "see what is said of the database"),
     }
 }
 

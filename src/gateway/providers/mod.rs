@@ -146,3 +146,8 @@ fn secret_header(text: &str) -> Result<HeaderValue, Failed> {
     value.set_sensitive(true);
     Ok(value)
 }
+
+#[cfg(test)]
+mod tests {
+    mod fuzz;
+}

@@ -209,3 +209,29 @@ async fn submodules_are_refused_and_their_places_are_emptied() {
     std::fs::remove_dir(worktree.path().join("sub")).unwrap();
     assert!(matches!(worktree.stage().await, Err(GitError::Unsafe { .. })));
 }
+
+#[tokio::test]
+async fn a_worktree_goes_back_to_a_checkpoint_whatever_was_written_since() {
+    let ground = Ground::new().await;
+    let (mirror, main) = fetched(&ground).await;
+    let worktree = mirror.open(&name("a"), &main).await.unwrap().worktree;
+    let tree = worktree.path();
+    std::fs::write(tree.join(".gitignore"), "cache/\n").unwrap();
+    std::fs::write(tree.join("new.txt"), "kept\n").unwrap();
+    std::fs::remove_file(tree.join("README.md")).unwrap();
+    let before = listing(&tree);
+    let checkpoint = worktree.checkpoint().await.unwrap();
+    std::fs::write(tree.join("new.txt"), "changed\n").unwrap();
+    std::fs::write(tree.join("README.md"), "back\n").unwrap();
+    std::fs::create_dir_all(tree.join("more/.git")).unwrap();
+    std::fs::write(tree.join("more/half.txt"), "half\n").unwrap();
+    std::fs::remove_dir_all(tree.join("src")).unwrap();
+    worktree.go_back(&checkpoint).await.unwrap();
+    assert_eq!(listing(&tree), before);
+    // What a build keeps for itself is no part of a change, and stays.
+    std::fs::create_dir(tree.join("cache")).unwrap();
+    std::fs::write(tree.join("cache/warm"), "warm\n").unwrap();
+    worktree.go_back(&checkpoint).await.unwrap();
+    assert!(tree.join("cache/warm").exists());
+    assert_eq!(worktree.checkpoint().await.unwrap(), checkpoint);
+}

@@ -5,6 +5,7 @@ mod script;
 mod checks;
 mod credentials;
 mod exchange;
+mod fuzz;
 mod limits;
 mod reading;
 mod simulated;

@@ -388,10 +388,7 @@ async fn a_limit_and_a_missing_permission_are_told_apart() {
 #[tokio::test]
 async fn an_enterprise_path_over_plain_http_works_the_same() {
     let world = World::with(|sim| {
-        (
-            format!("{}/api/v3", sim.url()),
-            Arc::new(HttpTransport::new(sim.url()).unwrap()) as Arc<dyn Transport>,
-        )
+        (format!("{}/api/v3", sim.url()), Arc::new(HttpTransport::new(sim.url())) as Arc<dyn Transport>)
     })
     .await;
     let (number, _) = world.pull_request().await;

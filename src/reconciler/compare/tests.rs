@@ -140,7 +140,8 @@ fn a_lost_label_and_a_pull_request_that_is_not_open_are_suspected_in_any_phase()
         assert_eq!(suspicions(&live, &[], &pulls, NOON), [Suspicion::Ending(ID)]);
         assert_eq!(suspicions(&live, &labelled, &[], NOON), [Suspicion::Ending(ID)]);
     }
-    assert_eq!(suspicions(&[], &labelled, &pulls, NOON), [Suspicion::Label(ID.issue)]);
+    let both = [Suspicion::Label(ID.issue), Suspicion::Stray(ID.issue, NUMBER)];
+    assert_eq!(suspicions(&[], &labelled, &pulls, NOON), both);
 }
 
 #[test]
@@ -246,4 +247,28 @@ fn only_a_missing_label_or_a_lost_access_is_an_end_that_a_present_label_undoes()
         let phase = Phase::Closed { closing, by: nobody(), last: None };
         assert_eq!(super::super::ledger::for_want_of_a_label(&phase), undone, "{closing:?}");
     }
+}
+
+#[test]
+fn a_pull_request_of_ours_that_an_ended_run_does_not_know_is_told_to_it_and_no_other() {
+    let own = OwnAccount::default();
+    own.learn(crate::github::BotAccount {
+        slug: "pairbot".to_owned(),
+        id: pairbot_protocol::ids::UserId(9),
+        login: "pairbot[bot]".parse().unwrap(),
+    });
+    let bot: Account =
+        serde_json::from_value(serde_json::json!({"id": 9, "login": "pairbot[bot]", "type": "Bot"})).unwrap();
+    let ours = PullRequest { author: Some(bot), ..pull_seen(head(1), true, false) };
+    let theirs = PullRequest { author: Some(mona()), ..ours.clone() };
+    let forked = PullRequest { head_repository: Some(RepositoryId(2)), ..ours.clone() };
+    for phase in every_phase() {
+        let known = run(phase);
+        let unknown = Run { pull_request: None, ..known.clone() };
+        assert_eq!(stray(&known, &ours, &own), None);
+        assert_eq!(stray(&unknown, &ours, &own).is_some(), unknown.is_over());
+        assert_eq!((stray(&unknown, &theirs, &own), stray(&unknown, &forked, &own)), (None, None));
+    }
+    assert_eq!(issue_of_branch("pairbot/issue-7"), Some(ID.issue));
+    assert_eq!((issue_of_branch("pairbot/issue-07"), issue_of_branch("main")), (None, None));
 }

@@ -152,5 +152,7 @@ pub(super) fn after_opening(db: &Connection, path: &Path) -> Result<()> {
 /// Reads every page.
 pub(super) fn read_through(db: &Connection) -> Result<()> {
     let found: String = db.query_row("PRAGMA quick_check(1)", (), |row| row.get(0))?;
+    // What is found comes on lines of its own, and is told on one.
+    let found = found.split_whitespace().collect::<Vec<_>>().join(" ");
     if found == "ok" { Ok(()) } else { Err(corrupt(found)) }
 }

@@ -6,6 +6,7 @@ mod draft;
 mod reaction;
 mod review;
 mod status;
+mod stray;
 mod thread;
 
 use pairbot_protocol::effect::Publication;
@@ -33,6 +34,7 @@ pub(super) async fn publish(
         }
         Publication::Thread { finding } => thread::publish(tools, task, finding).await,
         Publication::DraftState => draft::publish(tools, task).await,
+        Publication::Stray => stray::publish(tools, task).await,
         Publication::Reaction { to, with } => reaction::publish(tools, task, *to, *with).await,
         Publication::Answer { request } => answer::publish(tools, task, *request).await,
     }

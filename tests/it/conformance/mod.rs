@@ -8,6 +8,7 @@ pub(crate) mod fixtures;
 mod inbox;
 mod ledger;
 mod outbox;
+mod retention;
 mod sqlite_file;
 mod timers;
 mod transcripts;
@@ -112,6 +113,13 @@ promises! {
     dead_letters::only_a_dead_letter_is_replayed_or_dropped,
     dead_letters::a_signal_set_aside_is_kept_replayed_and_dropped,
     dead_letters::an_outage_and_a_failure_are_counted_apart,
+    retention::a_ledger_is_proven_to_be_what_was_written,
+    retention::a_run_that_is_not_what_its_ledger_adds_up_to_is_named,
+    retention::a_pruned_run_leaves_a_tombstone_and_its_name_is_not_given_again,
+    retention::what_somebody_waits_for_is_not_pruned,
+    retention::a_delivery_is_known_as_long_as_it_may_come_again,
+    retention::a_number_of_the_inbox_is_not_given_twice,
+    retention::an_event_names_the_signal_it_was_decided_on,
     durability::everything_answered_survives_closing,
     durability::whoever_held_a_lease_before_a_restart_has_lost_it,
     durability::many_at_once_are_all_answered_and_all_kept,

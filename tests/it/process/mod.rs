@@ -5,5 +5,8 @@ mod burst;
 mod command_line;
 mod dlq;
 mod doctor;
+mod draining;
+mod kills;
 mod server;
 mod serving;
+mod storage;

@@ -14,7 +14,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use secrecy::ExposeSecret as _;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
-use tokio::sync::Notify;
+use tokio::sync::watch;
 
 /// How long anything may take before it counts as stuck.
 const STUCK: Duration = Duration::from_mins(1);
@@ -91,31 +91,41 @@ pub(super) fn changed(stage: &Stage, name: &str, value: &str) -> Vec<(String, St
 pub(super) struct Serving {
     child: Child,
     said: Arc<Mutex<String>>,
+    listening: watch::Receiver<bool>,
 }
 
 impl Serving {
     /// Starts it, and returns once it listens.
     pub(super) async fn start(stage: &Stage) -> Self {
-        let mut child = pairbot(&["serve"], &settings(stage))
-            .stderr(Stdio::piped())
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        let (said, listening) = (Arc::new(Mutex::new(String::new())), Arc::new(Notify::new()));
+        let serving = Self::spawn(&settings(stage));
+        serving.listens().await;
+        serving
+    }
+
+    /// Starts it with these settings, and returns at once.
+    pub(super) fn spawn(settings: &[(String, String)]) -> Self {
+        let mut child =
+            pairbot(&["serve"], settings).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+        let (rings, listening) = watch::channel(false);
+        let said = Arc::new(Mutex::new(String::new()));
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let (heard, rings) = (said.clone(), listening.clone());
+        let heard = said.clone();
         tokio::spawn(async move {
             while let Ok(Some(line)) = lines.next_line().await {
                 writeln!(heard.lock().unwrap(), "{line}").unwrap();
                 if line.contains("\"listening\"") {
-                    rings.notify_one();
+                    rings.send_replace(true);
                 }
             }
         });
-        let serving = Self { child, said };
-        let up = tokio::time::timeout(STUCK, listening.notified()).await;
-        assert!(up.is_ok(), "it does not listen:\n{}", serving.said());
-        serving
+        Self { child, said, listening }
+    }
+
+    /// Returns once it listens.
+    pub(super) async fn listens(&self) {
+        let mut listening = self.listening.clone();
+        let up = tokio::time::timeout(STUCK, listening.wait_for(|up| *up)).await;
+        assert!(matches!(up, Ok(Ok(_))), "it does not listen:\n{}", self.said());
     }
 
     /// Its log so far.
@@ -140,8 +150,18 @@ impl Serving {
     }
 
     /// SIGTERM; gives how it ended, and its log.
-    pub(super) async fn terminate(mut self) -> (ExitStatus, String) {
+    pub(super) async fn terminate(self) -> (ExitStatus, String) {
+        self.signal_to_stop();
+        self.ended().await
+    }
+
+    /// SIGTERM.
+    pub(super) fn signal_to_stop(&self) {
         kill_process(self.pid(), Signal::TERM).unwrap();
+    }
+
+    /// Waits for its end; gives how it ended, and its log.
+    pub(super) async fn ended(mut self) -> (ExitStatus, String) {
         let status = tokio::time::timeout(STUCK, self.child.wait()).await;
         (status.unwrap_or_else(|_| panic!("it does not stop:\n{}", self.said())).unwrap(), self.said())
     }

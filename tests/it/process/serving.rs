@@ -13,10 +13,10 @@ use super::server::{Serving, changed, database, ended, pairbot, stage, until};
 use crate::scenarios::picture;
 
 /// How long the simulated person waits, on a machine that may be busy with other things.
-const PATIENCE: Duration = Duration::from_mins(3);
+pub(super) const PATIENCE: Duration = Duration::from_mins(3);
 
 /// What people see of the story `findings` at its end, whatever happened to the server.
-const MERGED: &str = "\
+pub(super) const MERGED: &str = "\
 issue closed [agent:pair] :eyes:
   pairbot[bot]: ### Pairbot: merged at `c2`
 pull merged: Give a volume discount

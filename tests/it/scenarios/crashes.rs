@@ -103,6 +103,7 @@ async fn after(chosen: impl Fn(&str) -> bool) {
 }
 
 /// Cuts the power at writes whose kind is chosen, each at the time that is sampled of all its times.
+#[expect(clippy::print_stdout, reason = "who waits for the world to come to rest does not know the moment")]
 async fn at(
     chosen: impl Fn(&str) -> bool,
     sampled: impl Fn(usize) -> usize,
@@ -112,6 +113,7 @@ async fn at(
         for time in (0..times).filter(|time| all() || *time == sampled(times)) {
             let (method, path) = kind.split_once(' ').unwrap();
             let what = format!("power cut at {kind}, time {} of {times}", time + 1);
+            println!("{what}");
             let cut = with_power_cut(&what, moment(Fault::on(method, path).after(time))).await;
             // Some words are said once more or less, depending on who is first; but each kind is said.
             assert!(cut || time > 0, "{kind} was never sent");

@@ -1,6 +1,7 @@
 //! Stories of pull requests, told against the whole server: a simulated GitHub over HTTP, real git, real SQLite,
 //! scripted models. Each ends with everything that became visible having been looked at.
 
+pub(crate) mod bill;
 mod meanwhile;
 pub(crate) mod picture;
 mod world;
@@ -13,6 +14,7 @@ mod feedback;
 mod gates;
 mod github_faults;
 mod happy_path;
+mod interrupted_calls;
 mod labels;
 mod model_faults;
 mod money;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use pairbot::adapters::ManualClock;
 use pairbot::demo::{MAINTAINER, Models, REPOSITORY, STRANGER, Stage, StageSettings};
 use pairbot::ports::Clock as _;
-use pairbot::reconciler::Rhythm;
+use pairbot::reconciler::{LastPass, Pulse, Rhythm};
 use pairbot::store::{Store, StoreError, TaskState};
 use pairbot_github_sim::{CheckSeen, Person, PullSeen, SimClock};
 use pairbot_model_sim::{ModelSim, Reply, Script, story};
@@ -15,7 +15,7 @@ use pairbot_protocol::run::{Phase, Run};
 
 use super::picture;
 
-/// How long a story may take on the machine before it counts as stuck.
+/// How long nothing at all may move before a story counts as stuck. Not how long it takes: the machine may be busy.
 const STUCK: Duration = Duration::from_mins(1);
 /// How long to wait for a notification that may not come.
 const GLANCE: Duration = Duration::from_millis(20);
@@ -122,13 +122,13 @@ impl World {
                 let _looked_again = tokio::time::timeout(GLANCE, told).await;
             }
         };
-        let stuck = tokio::time::timeout(STUCK, settled).await.is_err();
-        assert!(
-            !stuck,
-            "the world does not come to rest: {:#?}\n{}",
-            store.counts().await,
-            self.trace().await
-        );
+        tokio::pin!(settled);
+        let mut before = None;
+        while tokio::time::timeout(STUCK, &mut settled).await.is_err() {
+            let now = Some((store.counts().await.unwrap(), self.exchanges()));
+            assert!(now != before, "the world does not come to rest: {now:#?}\n{}", self.trace().await);
+            before = now;
+        }
     }
 
     /// Returns when something is stored, or soon: not everything that happens is told.
@@ -153,10 +153,23 @@ impl World {
     /// The reconciler looks once, and everything that follows happens. How much it told that had been missed.
     pub(super) async fn reconciled(&self) -> usize {
         let pulse = self.stage.server().unwrap().reconciler.clone();
-        let pass = tokio::time::timeout(STUCK, pulse.look_now()).await.unwrap().unwrap();
+        let pass = self.passed(pulse).await;
         assert!(pass.failures.is_empty(), "{:#?}", pass.failures);
         self.quiet().await;
         pass.told
+    }
+
+    /// A pass that begins now, and how it went. A request that broke is sent again by the client after a pause, and only
+    /// the story lets time go on.
+    pub(super) async fn passed(&self, pulse: Pulse) -> LastPass {
+        let mut looking = std::pin::pin!(pulse.look_now());
+        for _ in 0..STUCK.as_secs() {
+            if let Ok(pass) = tokio::time::timeout(Duration::from_secs(1), &mut looking).await {
+                return pass.unwrap();
+            }
+            self.clock.advance(Duration::from_millis(STEP_MS));
+        }
+        panic!("a pass does not end:\n{}", self.trace().await);
     }
 
     /// Time passes in one leap.
@@ -255,10 +268,14 @@ impl World {
         self.expected_dead.set(count);
     }
 
-    /// All ledgers and tasks, for a failure's message.
+    /// The last requests, newest first, and all ledgers and tasks, for a failure's message.
     pub(super) async fn trace(&self) -> String {
         use std::fmt::Write as _;
         let mut text = String::new();
+        for request in self.stage.github.requests().iter().rev().take(5) {
+            writeln!(text, "{} {} {} by {}", request.status, request.method, request.path, request.who)
+                .unwrap();
+        }
         let store = self.store();
         let filter = pairbot::store::RunFilter { open_only: false, limit: 100 };
         for run in store.run_list(filter).await.unwrap() {
@@ -310,13 +327,18 @@ impl World {
         self.quiet().await;
     }
 
-    /// What changes while anything moves.
-    async fn traces_left(&self) -> ((pairbot::store::TaskCounts, u64), usize, usize, usize) {
-        self.stage.github.settled().await;
-        let counts = self.store().counts().await.unwrap();
+    /// How often GitHub, the server and the models were asked so far.
+    fn exchanges(&self) -> (usize, usize, usize) {
         let github = &self.stage.github;
         let calls = self.stage.models.as_ref().map_or(0, |models| models.ledger().len());
-        ((counts.tasks, counts.pending), github.requests().len(), github.delivery_count(), calls)
+        (github.requests().len(), github.delivery_count(), calls)
+    }
+
+    /// What changes while anything moves.
+    async fn traces_left(&self) -> ((pairbot::store::TaskCounts, u64), (usize, usize, usize)) {
+        self.stage.github.settled().await;
+        let counts = self.store().counts().await.unwrap();
+        ((counts.tasks, counts.pending), self.exchanges())
     }
 
     /// The power is cut and comes back: nothing is finished, nothing is told, and the server starts on what is stored.

@@ -346,10 +346,12 @@ fn config(app: u64, models: &ModelSim, data_dir: PathBuf) -> Config {
         },
         github: GitHubConfig { api_url: ADDRESS.to_owned(), server_url: ADDRESS.to_owned() },
         listen: Listen { host: "127.0.0.1".to_owned(), port: 0 },
+        drain: std::time::Duration::from_secs(20),
         storage: StorageConfig {
             database: Database::Sqlite { path: data_dir.join("pairbot.db") },
             data_dir,
             bus: Bus::Embedded,
+            retention_days: None,
         },
         sandbox: Sandbox::NoneAccepted,
         models: ModelsConfig {

@@ -90,7 +90,8 @@ impl State {
             "permissions": permissions(&installation.permissions), "events": events,
             "created_at": iso(installation.created_ms), "updated_at": iso(installation.created_ms),
             "single_file_name": null, "has_multiple_single_files": false, "single_file_paths": [],
-            "repository_selection": chosen, "suspended_by": null, "suspended_at": null,
+            "repository_selection": chosen, "suspended_by": null,
+            "suspended_at": installation.suspended.then(|| iso(self.now_ms())),
         })
     }
 }

@@ -29,7 +29,10 @@ pub(crate) fn shows(publication: &Publication) -> bool {
         | Publication::Review { .. }
         | Publication::DraftState
         | Publication::Answer { .. } => true,
-        Publication::Status | Publication::Thread { .. } | Publication::Reaction { .. } => false,
+        Publication::Status
+        | Publication::Thread { .. }
+        | Publication::Reaction { .. }
+        | Publication::Stray => false,
     }
 }
 

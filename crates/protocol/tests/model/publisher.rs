@@ -65,7 +65,8 @@ impl House {
             | Publication::Check { .. }
             | Publication::Thread { .. }
             | Publication::DraftState
-            | Publication::Reaction { .. } => false,
+            | Publication::Reaction { .. }
+            | Publication::Stray => false,
         }
     }
 
@@ -130,7 +131,10 @@ impl House {
                     life.answered.push(request.0);
                 }
             }
-            Publication::Status | Publication::Thread { .. } | Publication::Reaction { .. } => {}
+            Publication::Stray
+            | Publication::Status
+            | Publication::Thread { .. }
+            | Publication::Reaction { .. } => {}
         }
     }
 }

@@ -114,3 +114,17 @@ fn a_run_that_lost_its_access_ends_and_asks_for_nothing() {
     story.tell(&Signal::AccessLost { by: person("ghost"), loss });
     assert!(story.events.is_empty(), "told again, it is the same");
 }
+
+#[test]
+fn a_pull_request_that_comes_after_the_end_is_taken_back_and_one_that_was_known_is_not() {
+    let mut story = Story::creating();
+    story.pushed(1);
+    story.tell(&Signal::LabelRemoved { by: person("mona") });
+    story.opened(1);
+    assert_eq!(story.shown(), ["status", "stray"]);
+    story.opened(1);
+    assert!(story.shown().is_empty(), "told again, it is the same");
+    let mut known = Story::validating();
+    known.tell(&Signal::LabelRemoved { by: person("mona") });
+    assert!(!known.shown().contains(&"stray".to_owned()));
+}

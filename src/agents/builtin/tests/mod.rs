@@ -10,10 +10,12 @@ use std::time::Duration;
 use pairbot_protocol::finding::{Claim, Severity};
 use pairbot_protocol::ids::{IssueNumber, Money, Round};
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 
 use super::transcript::{TRANSCRIPT_VERSION, TranscriptError, TranscriptStore, Turn, TurnContent};
 use super::*;
 use crate::agents::task::OpenFinding;
+use crate::agents::{Checkpoint, CheckpointError};
 use crate::gateway::tests::ports::{MemoryAccount, TestClock};
 use crate::gateway::tests::server::{ModelServer, Prepared, anthropic_stream, error, text, tool};
 use crate::gateway::tests::{gateway, gateway_with};
@@ -55,12 +57,25 @@ impl TranscriptStore for MemoryTranscript {
     }
 }
 
+/// Names a file's text by the text itself.
+#[async_trait]
+impl Checkpoint for Bench {
+    async fn keep(&self) -> Result<String, CheckpointError> {
+        Ok(fs::read_to_string(self.place("root/a.txt")).unwrap_or_default())
+    }
+
+    async fn go_back(&self, name: &str) -> Result<(), CheckpointError> {
+        fs::write(self.place("root/a.txt"), name).map_err(|error| CheckpointError(error.to_string()))
+    }
+}
+
 struct Bench {
     server: ModelServer,
     clock: Arc<TestClock>,
     account: MemoryAccount,
     transcript: MemoryTranscript,
     agent: BuiltinAgent,
+    stop: CancellationToken,
     all: tempfile::TempDir,
 }
 
@@ -80,7 +95,8 @@ impl Bench {
         }
         fs::write(all.path().join("root/a.txt"), "one\n").unwrap();
         let account = MemoryAccount::of(Money::from_cents(500));
-        Self { server, clock, account, transcript: MemoryTranscript::default(), agent, all }
+        let (transcript, stop) = (MemoryTranscript::default(), CancellationToken::new());
+        Self { server, clock, account, transcript, agent, stop, all }
     }
 
     fn place(&self, name: &str) -> PathBuf {
@@ -88,7 +104,12 @@ impl Bench {
     }
 
     fn ports(&self) -> TaskPorts<'_> {
-        TaskPorts { account: &self.account, transcript: &self.transcript }
+        TaskPorts {
+            account: &self.account,
+            transcript: &self.transcript,
+            files: Some(self),
+            stop: &self.stop,
+        }
     }
 
     fn limits(&self) -> AgentLimits {
@@ -400,6 +421,22 @@ async fn a_killed_task_goes_on_at_its_turn_and_asks_nothing_twice() {
 }
 
 #[tokio::test]
+async fn told_to_stop_a_task_keeps_the_answer_under_way_and_ends_before_its_next_turn() {
+    let mut bench = Bench::with([calls(&[edit("e", "one", "two")]), handed_in()]).await;
+    let told = async {
+        bench.server.asked_times(1).await;
+        bench.stop.cancel();
+    };
+    let (outcome, ()) = tokio::join!(bench.create(), told);
+    assert_eq!(outcome.result.unwrap_err(), AgentFailure::Stopped);
+    assert_eq!((bench.server.asked().len(), outcome.calls), (1, 1), "the answer that was paid for is kept");
+    bench.stop = CancellationToken::new();
+    bench.create().await.result.unwrap();
+    assert_eq!(bench.server.asked().len(), 2, "no question is asked twice");
+    assert_eq!(fs::read_to_string(bench.place("root/a.txt")).unwrap(), "two\n");
+}
+
+#[tokio::test]
 async fn an_answer_that_was_kept_is_acted_on_without_a_new_call() {
     let first = Bench::with([calls(&[edit("e", "one", "two")]), handed_in()]).await;
     first.create().await.result.unwrap();
@@ -425,6 +462,19 @@ async fn an_answer_that_was_kept_is_acted_on_without_a_new_call() {
     *again.transcript.turns.lock().unwrap() = turns;
     again.create().await.result.unwrap();
     assert_eq!(again.transcript.turns.lock().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn an_edit_that_a_crash_cut_off_from_its_answer_is_not_made_twice() {
+    let added = || calls(&[edit("e", "one\n", "one\nmore\n")]);
+    let bench = Bench::with([added(), handed_in()]).await;
+    bench.create().await.result.unwrap();
+    // Killed after the edit, before its result was kept: the file has it, the conversation does not know.
+    bench.transcript.turns.lock().unwrap().truncate(2);
+    bench.server.push(handed_in());
+    bench.create().await.result.unwrap();
+    assert_eq!(fs::read_to_string(bench.place("root/a.txt")).unwrap(), "one\nmore\n");
+    assert!(bench.last_told().contains("edited `a.txt`"), "the model is told what happened");
 }
 
 #[tokio::test]

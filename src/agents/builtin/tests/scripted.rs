@@ -83,7 +83,17 @@ impl Stage {
 
     async fn create(&self, task: CreateTask) -> CreateOutcome {
         let transcript = MemoryTranscript::default();
-        self.agent.create(task, TaskPorts { account: &self.account, transcript: &transcript }).await
+        self.agent
+            .create(
+                task,
+                TaskPorts {
+                    account: &self.account,
+                    transcript: &transcript,
+                    files: None,
+                    stop: &CancellationToken::new(),
+                },
+            )
+            .await
     }
 
     async fn review(&self, reviewer: &str, provider: ProviderKind, before: &str) -> ReviewOutcome {
@@ -105,7 +115,17 @@ impl Stage {
             limits: task.limits,
         };
         let transcript = MemoryTranscript::default();
-        self.agent.review(task, TaskPorts { account: &self.account, transcript: &transcript }).await
+        self.agent
+            .review(
+                task,
+                TaskPorts {
+                    account: &self.account,
+                    transcript: &transcript,
+                    files: None,
+                    stop: &CancellationToken::new(),
+                },
+            )
+            .await
     }
 
     /// Moves the time on once a call hangs. All of it runs in one thread over loopback, so when nobody began to wait for

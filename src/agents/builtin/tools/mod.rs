@@ -98,6 +98,12 @@ impl Toolbox {
         self.tools().into_iter().map(Tool::spec).collect()
     }
 
+    /// Whether a tool of this name may change files.
+    pub(super) fn may_write(name: &str) -> bool {
+        let writing = [Tool::EditFile, Tool::WriteFile, Tool::DeleteFile, Tool::RunCommand];
+        writing.into_iter().any(|tool| tool.spec().name == name)
+    }
+
     /// Runs a tool by its name. A command gets at most `time_left`.
     pub(super) async fn run(&self, name: &str, arguments: Value, time_left: Duration) -> Said {
         let Some(tool) = self.tools().into_iter().find(|tool| tool.spec().name == name) else {

@@ -1,3 +1,5 @@
+mod fuzz;
+
 use pairbot_protocol::command::{Command, RetryStage};
 use pairbot_protocol::ids::{CommentId, HeadSha, IssueNumber, PullRequestNumber, ReviewId};
 use pairbot_protocol::signal::{CheckButton, FeedbackSource, IssueFacts};
