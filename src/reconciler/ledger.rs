@@ -82,7 +82,12 @@ impl Ledgers {
 /// The newest run of an issue, by its name and, if it is over, its end.
 pub(super) async fn newest(store: &dyn Store, run: Option<RunId>) -> Result<Newest> {
     let Some(id) = run else { return Ok(Newest::None) };
-    let Some(stored) = store.run(id).await? else { return Ok(Newest::None) };
+    let Some(stored) = store.run(id).await? else {
+        // It was pruned, days after its end: it says nothing of a label but that there was a run.
+        let long_ago = Timestamp::from_unix_ms(0);
+        let ended = Ended { run: id, opened_at: long_ago, closed_at: long_ago, for_want_of_a_label: false };
+        return Ok(Newest::Ended(ended));
+    };
     if !stored.run.is_over() {
         return Ok(Newest::Live);
     }

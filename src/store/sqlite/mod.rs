@@ -400,9 +400,11 @@ impl Store for SqliteStore {
         // In many small transactions: deliveries are taken in meanwhile.
         let Pruned { runs, kept, .. } = self.prunable(cutoff).await?;
         let mut pruned = Pruned { kept, ..Pruned::default() };
-        let young = self.readers.read(move |db| prune::first_young(db, cutoff)).await?;
+        let bounds = move |db: &Connection| Ok((prune::first_young(db, cutoff)?, prune::hearing(db)?));
+        let (young, hearing) = self.readers.read(bounds).await?;
         loop {
-            match self.writer.write(move |db| prune::deliveries(db, young)).await? {
+            let hearing = hearing.clone();
+            match self.writer.write(move |db| prune::deliveries(db, young, &hearing)).await? {
                 0 => break,
                 gone => pruned.deliveries += gone,
             }

@@ -31,18 +31,39 @@ pub(super) fn first_young(db: &Connection, cutoff: Cutoff) -> Result<i64> {
     }
 }
 
+/// What of an open run's installation was told since the run began may be told again, as a comment that is read anew:
+/// it must be known as long as the run can hear of it (promise P1).
+const UNHEARD_OF: &str = "(meaning IS NULL OR NOT EXISTS (SELECT 1 FROM json_each(?2) AS open \
+     WHERE open.value ->> 0 = inbox.installation AND open.value ->> 1 <= inbox.received_at))";
+
+/// How much earlier than its first event what belongs to a run may have come.
+const BEFORE_BEGINNING_MS: i64 = 24 * 60 * 60 * 1000;
+
+/// The installations that have open runs, each with when the oldest of them began, as `[[installation, moment], …]`.
+pub(super) fn hearing(db: &Connection) -> Result<String> {
+    Ok(db
+        .prepare_cached(
+            "SELECT coalesce(json_group_array(json_array(installation, began - ?1)), '[]') FROM \
+             (SELECT run.installation, min(json_extract(payload, '$.body.at')) AS began \
+              FROM run INDEXED BY run_open JOIN event ON event.run = run.id AND event.seq = 1 \
+              WHERE over = 0 GROUP BY run.installation)",
+        )?
+        .query_row([BEFORE_BEGINNING_MS], |row| row.get(0))?)
+}
+
 pub(super) fn count_deliveries(db: &Connection, before: i64) -> Result<u64> {
-    let count = format!("SELECT count(*) FROM inbox WHERE id < ?1 AND {SETTLED}");
-    Ok(db.query_row(&count, [before], |row| row.get(0))?)
+    let count = format!("SELECT count(*) FROM inbox WHERE id < ?1 AND {SETTLED} AND {UNHEARD_OF}");
+    Ok(db.query_row(&count, (before, hearing(db)?), |row| row.get(0))?)
 }
 
 /// Forgets some settled rows of the inbox before this one. Answers how many.
-pub(super) fn deliveries(db: &Connection, before: i64) -> Result<u64> {
+pub(super) fn deliveries(db: &Connection, before: i64, hearing: &str) -> Result<u64> {
     let gone = db
         .prepare_cached(&format!(
-            "DELETE FROM inbox WHERE id IN (SELECT id FROM inbox WHERE id < ?1 AND {SETTLED} ORDER BY id LIMIT ?2)"
+            "DELETE FROM inbox WHERE id IN (SELECT id FROM inbox WHERE id < ?1 AND {SETTLED} \
+             AND {UNHEARD_OF} ORDER BY id LIMIT ?3)"
         ))?
-        .execute((before, ROWS_MAX))?;
+        .execute((before, hearing, ROWS_MAX))?;
     tally(db, "deliveries pruned", gone as u64)?;
     Ok(gone as u64)
 }

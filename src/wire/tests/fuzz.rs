@@ -52,7 +52,12 @@ fn put(into: &mut Value, way: &[prop::sample::Index], value: Value) {
             let at = first.index(list.len());
             put(&mut list[at], rest, value);
         }
-        _ => *into = value,
+        Value::Null
+        | Value::Bool(_)
+        | Value::Number(_)
+        | Value::String(_)
+        | Value::Array(_)
+        | Value::Object(_) => *into = value,
     }
 }
 

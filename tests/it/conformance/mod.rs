@@ -9,6 +9,7 @@ mod inbox;
 mod ledger;
 mod outbox;
 mod retention;
+mod samples;
 mod sqlite_file;
 mod timers;
 mod transcripts;
@@ -118,6 +119,7 @@ promises! {
     retention::a_pruned_run_leaves_a_tombstone_and_its_name_is_not_given_again,
     retention::what_somebody_waits_for_is_not_pruned,
     retention::a_delivery_is_known_as_long_as_it_may_come_again,
+    retention::what_an_open_run_may_be_told_again_is_known_however_old,
     retention::a_number_of_the_inbox_is_not_given_twice,
     retention::an_event_names_the_signal_it_was_decided_on,
     durability::everything_answered_survives_closing,

@@ -169,6 +169,22 @@ pub(super) async fn a_delivery_is_known_as_long_as_it_may_come_again(backend: &d
     assert_eq!(prune(&*store, 700).await.deliveries, 0);
 }
 
+pub(super) async fn what_an_open_run_may_be_told_again_is_known_however_old(backend: &dyn Backend) {
+    let store = backend.open();
+    open_run(&*store, 1, vec![]).await;
+    let signals = [("comment", Some("comment:5")), ("star", None), ("last", None)];
+    for (guid, meaning) in signals {
+        store.accept(Delivery { received_at: at(DAY_MS), ..delivery(guid, meaning, 1) }).await.unwrap();
+        let row = store.inbox_pending(1).await.unwrap().remove(0).id;
+        store.inbox_settle(row, "done", at(DAY_MS)).await.unwrap();
+    }
+    assert_eq!(prune(&*store, 400).await.deliveries, 1);
+    let told_again = delivery("under another name", Some("comment:5"), 1);
+    assert_eq!(store.accept(told_again).await.unwrap(), Accepted::SameMeaning);
+    ends(&*store, run_of(1), 400 * DAY_MS).await;
+    assert_eq!(prune(&*store, 401).await.deliveries, 1);
+}
+
 pub(super) async fn a_number_of_the_inbox_is_not_given_twice(backend: &dyn Backend) {
     let store = backend.open();
     store.accept(delivery("g-1", None, 1)).await.unwrap();

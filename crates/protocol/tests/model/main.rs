@@ -73,7 +73,7 @@ fn in_depth(scenario: Scenario) -> Scenario {
 }
 
 macro_rules! worlds {
-    ($($test:ident: $scenario:ident),* $(,)?) => {
+    ($(fn $test:ident in $scenario:ident;)*) => {
         $(#[test]
         fn $test() {
             let told = explored($scenario(), STATES_MAX);
@@ -100,16 +100,16 @@ macro_rules! worlds {
 }
 
 worlds! {
-    a_run_that_nobody_disturbs_keeps_every_promise: undisturbed,
-    commands_at_any_time_break_no_promise: commands,
-    heads_and_bases_that_move_break_no_promise: heads,
-    money_that_runs_out_and_workers_that_die_break_no_promise: money,
-    endings_and_new_beginnings_break_no_promise: endings,
-    checks_of_other_apps_and_buttons_break_no_promise: checks,
-    checks_that_are_only_observed_break_no_promise: observed,
-    publications_that_are_slow_break_no_promise: slow_publisher,
-    two_issues_do_not_disturb_each_other: two_issues,
-    a_label_of_a_stranger_breaks_no_promise: stranger,
+    fn a_run_that_nobody_disturbs_keeps_every_promise in undisturbed;
+    fn commands_at_any_time_break_no_promise in commands;
+    fn heads_and_bases_that_move_break_no_promise in heads;
+    fn money_that_runs_out_and_workers_that_die_break_no_promise in money;
+    fn endings_and_new_beginnings_break_no_promise in endings;
+    fn checks_of_other_apps_and_buttons_break_no_promise in checks;
+    fn checks_that_are_only_observed_break_no_promise in observed;
+    fn publications_that_are_slow_break_no_promise in slow_publisher;
+    fn two_issues_do_not_disturb_each_other in two_issues;
+    fn a_label_of_a_stranger_breaks_no_promise in stranger;
 }
 
 /// The promise that a world with this mistake breaks first.

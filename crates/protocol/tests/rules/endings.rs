@@ -2,6 +2,7 @@
 
 use pairbot_protocol::checks::{self, CheckState};
 use pairbot_protocol::effect::StoreChange;
+use pairbot_protocol::ids::PullRequestNumber;
 use pairbot_protocol::run::{Closing, Phase};
 use pairbot_protocol::signal::{AccessLoss, Signal, Verdict};
 
@@ -120,9 +121,11 @@ fn a_pull_request_that_comes_after_the_end_is_taken_back_and_one_that_was_known_
     let mut story = Story::creating();
     story.pushed(1);
     story.tell(&Signal::LabelRemoved { by: person("mona") });
-    story.opened(1);
+    let number = PullRequestNumber(9);
+    let opened = Signal::PullRequestOpened { number, node_id: "PR_9".to_owned(), draft: true, head: head(1) };
+    story.tell(&opened);
     assert_eq!(story.shown(), ["status", "stray"]);
-    story.opened(1);
+    story.tell(&opened);
     assert!(story.shown().is_empty(), "told again, it is the same");
     let mut known = Story::validating();
     known.tell(&Signal::LabelRemoved { by: person("mona") });

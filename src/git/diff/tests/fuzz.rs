@@ -105,7 +105,7 @@ proptest! {
         order in prop::collection::vec(0..PATCH.lines().count(), 0..40), bytes_max in 0_usize..300,
     ) {
         let lines: Vec<&str> = PATCH.lines().collect();
-        let text: String = order.into_iter().map(|line| format!("{}\n", lines[line])).collect();
+        let text: String = order.into_iter().flat_map(|line| [lines[line], "\n"]).collect();
         match Diff::parse(text.as_bytes()) {
             Ok(diff) => {
                 for hunk in diff.files.iter().flat_map(|file| &file.hunks) {

@@ -55,7 +55,9 @@ proptest! {
         commands in prop::collection::vec(any_command(), 0..COMMANDS_MAX),
         words in "[a-z ,.!?>]{0,40}", ends in prop::sample::select(vec!["\n", "\r\n", " \n", "\t\r\n"]),
     ) {
-        let lines: String = commands.iter().map(|command| format!("{}{ends}{words}\n", written(*command))).collect();
+        let lines: Vec<String> =
+            commands.iter().map(|command| format!("{}{ends}{words}\n", written(*command))).collect();
+        let lines = lines.concat();
         prop_assert_eq!(parse(&lines), commands.into_iter().map(Ok).collect::<Vec<_>>());
     }
 

@@ -66,7 +66,7 @@ fn judged(event: &str, text: &str) -> Result<(), TestCaseError> {
             prop_assert!(size <= 8 * TEXT_BYTES_MAX, "{size} bytes");
         }
         Content::Ignored { reason, .. } => {
-            prop_assert!(!reason.is_empty() && reason.len() <= 600, "{reason}")
+            prop_assert!(!reason.is_empty() && reason.len() <= 600, "{reason}");
         }
     }
     Ok(())
