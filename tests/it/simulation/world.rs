@@ -13,7 +13,6 @@ use pairbot::config::{
     StorageConfig,
 };
 use pairbot::ports::Clock as _;
-use pairbot::reconciler::Rhythm;
 use pairbot::server::{Machine, Server, Tuning};
 use pairbot::store::sqlite::SqliteStore;
 use pairbot::store::{Store, StoreError};
@@ -177,8 +176,7 @@ impl World {
             transport: Arc::new(TroubledTransport { host: self.host.clone(), life: life.clone() }),
             models: Arc::new(TroubledModels { models: self.models.clone(), life: life.clone() }),
         };
-        // What was lost is sent again by the world itself.
-        let tuning = Tuning { scripted: true, reconciling: Rhythm::WhenAsked, ..Tuning::default() };
+        let tuning = Tuning { scripted: true, ..Tuning::default() };
         let (server, router) = Server::start_inside(&self.config, machine, tuning, store).await.unwrap();
         self.process = Some(Process { server, router, life });
     }
