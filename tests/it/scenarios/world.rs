@@ -245,6 +245,14 @@ impl World {
         picture::of(&self.stage.github, REPOSITORY, issue)
     }
 
+    /// The same without the gates that the story is not about: whether they are told before or after what it is about
+    /// is for chance to decide.
+    pub(super) fn picture_without(&self, issue: u64, gates: &[&str]) -> String {
+        let told = |word: &&str| !gates.iter().any(|gate| word.starts_with(&format!("{gate}=")));
+        let line = |line: &str| line.split(' ').filter(told).collect::<Vec<_>>().join(" ") + "\n";
+        self.picture(issue).lines().map(line).collect()
+    }
+
     /// The story has seen everything: nothing that the App wrote is unlooked at, no task is left over, and no dead
     /// letter is unspoken of.
     pub(super) async fn nothing_else_happened(&self) {
