@@ -118,9 +118,9 @@ impl Plan {
     pub(super) fn of(seed: u64, trouble: Trouble) -> Self {
         let chance = Chance::of(seed, 1);
         let (repositories, issues) = match chance.below(100) {
-            0..80 => (1, chance.between(1, 2)),
-            80..97 => (chance.between(1, 2), chance.between(2, 5)),
-            _ => (chance.between(3, 5), chance.between(8, 16)),
+            0..84 => (1, chance.between(1, 2)),
+            84..99 => (chance.between(1, 2), chance.between(2, 5)),
+            _ => (chance.between(3, 5), chance.between(12, 24)),
         };
         let owners = chance.between(1, repositories);
         let repositories: Vec<RepositoryPlan> = (0..repositories)
