@@ -114,7 +114,24 @@ pub fn view(run: &Run, gate: &GateName, head: &HeadSha) -> CheckView {
     match (gate.as_str(), validation) {
         (READY, validation) => ready(run, validation),
         (_, Some(validation)) => found(run, gate, validation),
-        (_, None) => unfinished(run, Why::Examining),
+        (_, None) => unexamined(run),
+    }
+}
+
+/// A head that nobody has examined. Where the breaker is open, that is what its checks say. Else a publication waited
+/// since the breaker was: the head may never be examined, and then nobody would end what began here (promise P4). If
+/// it is, that is published.
+fn unexamined(run: &Run) -> CheckView {
+    match &run.phase {
+        Phase::Halted { .. } => CheckView::new(CheckState::ActionRequired, Why::StoppedBefore),
+        Phase::Queued { .. }
+        | Phase::Creating { .. }
+        | Phase::Opening { .. }
+        | Phase::Validating(_)
+        | Phase::AwaitingHuman(_)
+        | Phase::Refused { .. }
+        | Phase::Merged { .. }
+        | Phase::Closed { .. } => CheckView::new(CheckState::Withdrawn, Why::Superseded),
     }
 }
 
@@ -192,11 +209,7 @@ fn ready(run: &Run, validation: Option<&Validation>) -> CheckView {
             let reviewers = names_of(validation, |progress| matches!(progress, ReviewProgress::Pending));
             state(CheckState::InProgress, Why::WaitsFor { reviewers, gates: unsettled_gates(validation) })
         }
-        // A publication that waited since an open breaker: this head may never be examined, and then nobody would end
-        // what began here (promise P4). If it is, that is published.
-        Phase::Queued { .. } | Phase::Opening { .. } if validation.is_none() => {
-            state(CheckState::Withdrawn, Why::Superseded)
-        }
+        Phase::Queued { .. } | Phase::Opening { .. } if validation.is_none() => unexamined(run),
         Phase::Queued { .. }
         | Phase::Opening { .. }
         | Phase::Refused { .. }

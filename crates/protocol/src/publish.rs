@@ -113,23 +113,23 @@ fn acknowledgement(request: &Request) -> Option<Publication> {
     }
 }
 
+/// Whether the head in question has check runs: once it is examined, and while the breaker is open. A head that comes
+/// back to an open breaker may have been withdrawn in between, and must not be left saying so (promise P5).
+fn is_told(run: &Run, head: &HeadSha) -> bool {
+    let examined = run.validation().is_some_and(|validation| validation.head == *head);
+    examined || matches!(run.phase, Phase::Halted { .. })
+}
+
 fn checks_to_publish(before: Option<&Run>, after: &Run) -> Vec<Publication> {
     let mut places: BTreeSet<(GateName, HeadSha)> = BTreeSet::new();
     for run in before.into_iter().chain([after]) {
-        if let Some(head) = &run.head {
-            let validated = run.validation().is_some_and(|validation| validation.head == *head);
-            let halted = matches!(run.phase, Phase::Halted { .. });
-            let names = checks::names(run)
-                .into_iter()
-                .filter(|name| validated || (halted && name.as_str() == checks::READY));
-            places.extend(names.map(|name| (name, head.clone())));
+        if let Some(head) = run.head.as_ref().filter(|head| is_told(run, head)) {
+            places.extend(checks::names(run).into_iter().map(|name| (name, head.clone())));
         }
     }
     let published = |run: Option<&Run>, gate: &GateName, head: &HeadSha| {
         let run = run?;
-        let validated = run.validation().is_some_and(|validation| validation.head == *head);
-        let halted = matches!(run.phase, Phase::Halted { .. }) && gate.as_str() == checks::READY;
-        (run.is_over() || run.head.as_ref() != Some(head) || validated || halted)
+        (run.is_over() || run.head.as_ref() != Some(head) || is_told(run, head))
             .then(|| checks::view(run, gate, head))
     };
     let mut publications = Vec::new();

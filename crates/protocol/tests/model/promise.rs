@@ -170,8 +170,7 @@ pub(crate) fn of_rest(issue: &Issue, life: &Life, run: &Run, newest: bool) -> He
     for ((gate, commit), shown) in &life.shown {
         let (gate, head) = (names::gate_name(*gate), commit.head());
         let current = run.head.as_ref() == Some(&head) && !run.is_over();
-        let validated = run.validation().is_some_and(|validation| validation.head == head);
-        if current && validated {
+        if current && is_told(run, &head) {
             let view = Shown::from(checks::view(run, &gate, &head).state);
             let stays = view == Shown::Withdrawn && *shown != Shown::InProgress;
             hold(stays || *shown == view, "P1", || format!("{gate} shows {shown:?}, not {view:?}"))?;
@@ -205,11 +204,16 @@ pub(crate) fn of_rest(issue: &Issue, life: &Life, run: &Run, newest: bool) -> He
     every_review_is_there(issue, life, run)
 }
 
+/// A head that was examined, and any head before an open breaker, has check runs.
+fn is_told(run: &Run, head: &HeadSha) -> bool {
+    let examined = run.validation().is_some_and(|validation| validation.head == *head);
+    examined || matches!(run.phase, Phase::Halted { .. })
+}
+
 /// Whoever looks at a head in question finds each of its checks.
 fn every_check_is_there(life: &Life, run: &Run) -> Held {
     let Some(head) = run.head.as_ref().filter(|_| !run.is_over()) else { return Ok(()) };
-    let validated = run.validation().is_some_and(|validation| validation.head == *head);
-    for gate in checks::names(run).iter().filter(|_| validated) {
+    for gate in checks::names(run).iter().filter(|_| is_told(run, head)) {
         let there = life.shown.contains_key(&(names::gate(gate), Commit::of_head(head)));
         hold(there, "P1", || format!("the check {gate} was never shown"))?;
     }

@@ -163,7 +163,7 @@ fn a_halt_while_the_pull_request_opens_shows_on_the_pushed_head() {
     let work = WorkKind::OpenPullRequest;
     story.tell(&Signal::TaskFailed { work, failure: Failure::Permission, detail: "403".to_owned() });
     assert_eq!(story.halt(), Some(Halt::PermissionMissing));
-    assert_eq!(story.shown(), ["status", "check:ready:h1"]);
+    assert_eq!(story.shown(), ["status", "check:ready:h1", "check:review:h1"]);
 }
 
 #[test]

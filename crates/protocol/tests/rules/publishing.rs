@@ -1,8 +1,10 @@
 //! What people are shown is the difference, no more and no less.
 
+use pairbot_protocol::checks::CheckState;
 use pairbot_protocol::finding::Severity;
 use pairbot_protocol::publish::{difference, wants_draft};
-use pairbot_protocol::signal::{Signal, Verdict};
+use pairbot_protocol::run::Halt;
+use pairbot_protocol::signal::{Failure, Signal, Verdict, WorkKind};
 
 use super::story::*;
 
@@ -51,6 +53,24 @@ fn a_head_left_behind_keeps_its_verdicts() {
     story.gate("size", Verdict::Red).approved("alpha").found("beta", Severity::Blocking, "wrong");
     story.pushed(2);
     assert_eq!(story.shown(), ["status", "check:ready:h2", "check:review:h2", "check:size:h2"]);
+}
+
+#[test]
+fn a_head_that_comes_back_to_an_open_breaker_has_all_its_checks_told_anew() {
+    let mut story = Story::validating();
+    story.moved(person("mona"), 2).moved(person("mona"), 1);
+    let (work, detail) = (WorkKind::Publish { publication: None }, "403".to_owned());
+    story.tell(&Signal::TaskFailed { work, failure: Failure::Permission, detail });
+    assert_eq!(story.halt(), Some(Halt::PermissionMissing));
+    story.moved(person("mona"), 2);
+    assert_eq!(
+        story.shown(),
+        ["status", "check:ready:h2", "check:review:h2", "check:size:h2"],
+        "they said `cancelled` since the branch was taken back"
+    );
+    for gate in ["size", "review", "ready"] {
+        assert_eq!(story.check(gate, 2), CheckState::ActionRequired, "{gate}");
+    }
 }
 
 #[test]
