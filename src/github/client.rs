@@ -13,10 +13,11 @@ use http::header::{ACCEPT, CONTENT_LENGTH, LINK};
 use http::{HeaderValue, Method, Request, Response, Uri};
 use http_body_util::{BodyExt as _, Full};
 use octocrab::{AuthState, FromResponse, OctoBody, Octocrab, OctocrabBuilder};
-use pairbot_protocol::ids::{TaskId, Timestamp};
+use pairbot_protocol::ids::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::Licence;
 use super::call::Caller;
 use super::error::{GitHubError, Outcome, request_name};
 use super::exchange::Exchange;
@@ -110,13 +111,24 @@ impl Client {
     /// Changes something, for a task that may.
     pub(crate) async fn write<T: DeserializeOwned>(
         &self,
-        task: TaskId,
+        licence: &impl Licence,
         method: Method,
         route: &str,
         body: &(impl Serialize + Sync),
     ) -> Result<T, GitHubError> {
-        tracing::debug!(%task, %method, route, "writing to GitHub");
+        confirmed(licence, &method, route).await?;
         self.call(method, route, Some(body), Outcome::Unknown).await
+    }
+
+    /// Changes by GraphQL, for a task that may, what REST cannot.
+    pub(crate) async fn mutate<T: DeserializeOwned>(
+        &self,
+        licence: &impl Licence,
+        document: &str,
+        variables: serde_json::Value,
+    ) -> Result<T, GitHubError> {
+        confirmed(licence, &Method::POST, "/graphql").await?;
+        self.graphql(document, variables).await
     }
 
     /// Asks GitHub to send something once more, which needs no task: nothing that anybody sees changes, and what is sent
@@ -235,6 +247,12 @@ fn refined(error: octocrab::Error, request: String, outcome: Outcome) -> GitHubE
         },
         other => GitHubError::Malformed { request, detail: other.to_string(), outcome },
     }
+}
+
+async fn confirmed(licence: &impl Licence, method: &Method, route: &str) -> Result<(), GitHubError> {
+    tracing::debug!(task = %licence.task(), %method, route, "writing to GitHub");
+    let unlicensed = |why| GitHubError::Unlicensed { request: request_name(method, route), why };
+    licence.confirm().await.map_err(unlicensed)
 }
 
 fn malformed_route(method: &Method, route: &str) -> GitHubError {

@@ -4,6 +4,8 @@ use chrono::{DateTime, SecondsFormat};
 use http::Method;
 use pairbot_protocol::ids::Timestamp;
 
+use super::Unconfirmed;
+
 /// Why a call to GitHub did not bring what was asked for. Every variant but [`RateLimited`](Self::RateLimited) names
 /// the request as `METHOD path`; none carries a token.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -91,6 +93,14 @@ pub enum GitHubError {
         /// Whether the request may have taken effect.
         outcome: Outcome,
     },
+    /// The task may not write, or nobody could say whether it may. It was not sent.
+    #[error("`{request}` was not sent for its task: {why}")]
+    Unlicensed {
+        /// Which request.
+        request: String,
+        /// Why not.
+        why: Unconfirmed,
+    },
     /// The answer is larger than the caller wants to hold.
     #[error("GitHub's answer to `{request}` is larger than {bytes_max} bytes")]
     TooLarge {
@@ -144,6 +154,10 @@ impl GitHubError {
             // A token that was minted a moment ago is sometimes not known yet by every server of GitHub's; whoever
             // counts attempts ends this if the credentials are really wrong.
             Self::Unauthorized { .. } => Next::Retry,
+            Self::Unlicensed { why, .. } => match why {
+                Unconfirmed::Lost => Next::GiveUp,
+                Unconfirmed::Unknown(_) => Next::Retry,
+            },
             Self::Conflict { .. } => Next::LookThenRetry,
             Self::PermissionMissing { .. }
             | Self::NotFound { .. }

@@ -74,4 +74,20 @@ pub use transport::{BODY_BYTES_MAX, BodyLimit, HttpTransport, ServiceTransport, 
 pub trait Licence: Send + Sync {
     /// The task that is executed.
     fn task(&self) -> TaskId;
+
+    /// Whether the lease still holds, asked right before each write. GitHub cannot compare fencing tokens, so an attempt
+    /// that was slow for longer than its lease must find out by itself that another one has taken over; else it would
+    /// put older words over newer ones.
+    fn confirm(&self) -> impl Future<Output = Result<(), Unconfirmed>> + Send;
+}
+
+/// Why a licence could not be confirmed. Nothing was written.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unconfirmed {
+    /// Another attempt carries out the task, or it is no longer wanted.
+    #[error("its lease is lost")]
+    Lost,
+    /// The keeper of leases did not answer.
+    #[error("it is not known whether its lease holds: {0}")]
+    Unknown(String),
 }

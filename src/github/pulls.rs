@@ -303,8 +303,8 @@ impl RepositoryClient {
         }
         let variables = json!({ "id": node_id });
         let document = if draft { TO_DRAFT } else { TO_READY };
-        tracing::debug!(task = %lease.task(), draft, "changing whether a pull request is a draft");
-        let result: Result<serde::de::IgnoredAny, _> = self.client.graphql(document, variables.clone()).await;
+        let result: Result<serde::de::IgnoredAny, _> =
+            self.client.mutate(lease, document, variables.clone()).await;
         match result {
             Ok(_) => Ok(()),
             // GitHub refuses to make a draft of a draft.

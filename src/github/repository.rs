@@ -128,6 +128,6 @@ impl RepositoryClient {
         rest: &str,
         body: &(impl Serialize + Sync),
     ) -> Result<T, GitHubError> {
-        self.client.write(lease.task(), method, &self.route(rest).await?, body).await
+        self.client.write(lease, method, &self.route(rest).await?, body).await
     }
 }

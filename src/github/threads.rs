@@ -143,8 +143,7 @@ impl RepositoryClient {
         document: &str,
         thread: &str,
     ) -> Result<(), GitHubError> {
-        tracing::debug!(task = %lease.task(), thread, "changing whether a thread is resolved");
-        let _: serde::de::IgnoredAny = self.client.graphql(document, json!({ "id": thread })).await?;
+        let _: serde::de::IgnoredAny = self.client.mutate(lease, document, json!({ "id": thread })).await?;
         Ok(())
     }
 }

@@ -100,6 +100,9 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// Extends a lease to `now + lease_ms`.
     async fn heartbeat(&self, lease: &Lease, now: Timestamp, lease_ms: u64) -> Result<()>;
 
+    /// Sees whether a lease still holds: [`StoreError::LeaseLost`] if the task was handed out again, ended or withdrawn.
+    async fn confirm(&self, lease: &Lease) -> Result<()>;
+
     /// Ends a task with its results, which count only if the lease still holds.
     async fn complete(&self, lease: &Lease, done: Done, now: Timestamp) -> Result<()>;
 

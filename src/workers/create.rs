@@ -167,8 +167,9 @@ impl Creation<'_> {
             return Ok(failed(Failure::Permission, detail));
         }
         let head = self.workspace.mirror.commit_tree(&self.commit(&staged, &hand_in)).await?;
-        reviews_are_out(self.tools, self.task).await?;
         let reach = self.home.reach(GitAccess::Push).await?;
+        // Last of all before the push: it sees that the task is still ours.
+        reviews_are_out(self.tools, self.task).await?;
         let pushed =
             self.workspace.mirror.push(&reach.remote, &self.workspace.branch, &head, self.onto).await;
         match self.home.heard(&reach, pushed).await {
@@ -212,12 +213,9 @@ async fn reviews_are_out(tools: &Tools, task: &Assignment<'_>) -> Result<(), Set
         let notified = changed.notified();
         tokio::pin!(notified);
         notified.as_mut().enable();
-        let tasks = tools.store.tasks(task.run.id).await?;
         // The keeper of the lease would notice at its next heartbeat. A push cannot be taken back, so look now.
-        if tasks.iter().any(|record| record.task == task.lease().task() && record.state != TaskState::Running)
-        {
-            return Err(Setback::Cancelled);
-        }
+        tools.store.confirm(task.lease()).await?;
+        let tasks = tools.store.tasks(task.run.id).await?;
         if !tasks.iter().any(is_unposted_review) {
             return Ok(());
         }

@@ -24,12 +24,13 @@ pub use setback::Setback;
 pub use sweep::sweep;
 pub use tools::{AgentSettings, Tools};
 
-use pairbot_protocol::ids::FencingToken;
+use pairbot_protocol::ids::{FencingToken, TaskId};
 use pairbot_protocol::run::Run;
 use pairbot_protocol::signal::{Envelope, Signal, Target};
 
 use crate::git::Worktree;
-use crate::store::{Claimed, Done, Lease};
+use crate::github::{Licence, Unconfirmed};
+use crate::store::{Claimed, Done, Lease, Store, StoreError};
 
 /// What a task brought about.
 #[derive(Debug, Default)]
@@ -63,16 +64,24 @@ fn envelope(run: &Run, signal: Signal) -> Envelope {
     Envelope { installation: run.installation, target: Target::Run { run: run.id }, signal }
 }
 
-impl crate::github::Licence for Lease {
-    fn task(&self) -> pairbot_protocol::ids::TaskId {
-        Lease::task(self)
-    }
-}
-
 /// A task with the run it serves, as it is now.
 struct Assignment<'a> {
     claimed: &'a Claimed,
     run: Run,
+    store: &'a dyn Store,
+}
+
+impl Licence for Assignment<'_> {
+    fn task(&self) -> TaskId {
+        self.lease().task()
+    }
+
+    async fn confirm(&self) -> Result<(), Unconfirmed> {
+        self.store.confirm(self.lease()).await.map_err(|error| match error {
+            StoreError::LeaseLost { .. } => Unconfirmed::Lost,
+            other => Unconfirmed::Unknown(other.to_string()),
+        })
+    }
 }
 
 impl Assignment<'_> {

@@ -13,7 +13,7 @@ pub(super) async fn open(tools: &Tools, task: &Assignment<'_>, head: &HeadSha) -
     let opened = home
         .client
         .open_pull_request_once(
-            task.lease(),
+            task,
             NewPullRequest {
                 branch: &run.id.branch(),
                 base_branch: &home.facts.default_branch,

@@ -144,7 +144,7 @@ impl Workers {
         let Some(stored) = self.tools.store.run(claimed.lease.run()).await? else {
             return Err(Setback::Cancelled);
         };
-        let assignment = Assignment { claimed, run: stored.run };
+        let assignment = Assignment { claimed, run: stored.run, store: &*self.tools.store };
         let tools = &self.tools;
         match &claimed.effect {
             TaskEffect::Work(work) => match work {

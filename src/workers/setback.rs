@@ -4,7 +4,7 @@ use pairbot_protocol::ids::Timestamp;
 use pairbot_protocol::signal::Failure;
 
 use crate::git::GitError;
-use crate::github::{GitHubError, Next};
+use crate::github::{GitHubError, Next, Unconfirmed};
 use crate::store::StoreError;
 
 /// What is next after a task did not succeed.
@@ -60,6 +60,9 @@ impl From<StoreError> for Setback {
 impl From<GitHubError> for Setback {
     fn from(error: GitHubError) -> Self {
         let detail = error.to_string();
+        if matches!(error, GitHubError::Unlicensed { why: Unconfirmed::Lost, .. }) {
+            return Self::Cancelled;
+        }
         if matches!(error, GitHubError::Unavailable { .. }) {
             return Self::Outage(detail);
         }

@@ -1,9 +1,9 @@
 use pairbot_protocol::effect::Reaction;
-use pairbot_protocol::ids::{IssueNumber, PullRequestNumber};
+use pairbot_protocol::ids::{IssueNumber, PullRequestNumber, TaskId};
 use serde_json::{Value, json};
 
 use super::script::{REPOSITORY, Reply, START, Stage, TestLicence, ok, status};
-use crate::github::{GitHubError, Next, Outcome, ReactionPlace};
+use crate::github::{GitHubError, Licence, Next, Outcome, ReactionPlace, Unconfirmed};
 use crate::ports::Clock as _;
 
 const ISSUE: IssueNumber = IssueNumber(3);
@@ -196,4 +196,34 @@ async fn an_enterprise_server_is_asked_below_its_own_paths() {
     repository.issue(ISSUE).await.unwrap();
     repository.set_draft(&TestLicence, "PR_1", false).await.unwrap();
     assert_eq!(stage.script.all("/access_tokens")[0].line.split('/').nth(2), Some("v3"));
+}
+
+/// The licence of a task that another attempt carries out by now, or of which nobody knows.
+struct NoLicence(Unconfirmed);
+
+impl Licence for NoLicence {
+    fn task(&self) -> TaskId {
+        TaskId(1)
+    }
+
+    async fn confirm(&self) -> Result<(), Unconfirmed> {
+        Err(self.0.clone())
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_written_for_a_task_whose_lease_does_not_hold() {
+    for why in [Unconfirmed::Lost, Unconfirmed::Unknown("the disk is full".to_owned())] {
+        let stage = Stage::new();
+        let (task, client) = (NoLicence(why.clone()), stage.repository());
+        let by_rest = client.react(&task, ReactionPlace::Issue(ISSUE), Reaction::Seen).await.map(drop);
+        let by_graphql = client.set_draft(&task, "PR_1", false).await;
+        for refused in [by_rest, by_graphql] {
+            assert!(
+                matches!(&refused, Err(GitHubError::Unlicensed { why: said, .. }) if *said == why),
+                "{refused:?}"
+            );
+        }
+        assert!(stage.script.all("/reactions").is_empty() && stage.script.all("/graphql").is_empty());
+    }
 }

@@ -14,7 +14,7 @@ use pairbot_protocol::ids::{InstallationId, RepositoryId, TaskId, Timestamp};
 use serde_json::{Value, json};
 
 use crate::github::{
-    BodyLimit, GitHub, GitHubSettings, Licence, RepositoryClient, Transport, TransportError,
+    BodyLimit, GitHub, GitHubSettings, Licence, RepositoryClient, Transport, TransportError, Unconfirmed,
 };
 use crate::ports::{Clock, Entropy};
 
@@ -78,6 +78,10 @@ pub(super) struct TestLicence;
 impl Licence for TestLicence {
     fn task(&self) -> TaskId {
         TaskId(1)
+    }
+
+    async fn confirm(&self) -> Result<(), Unconfirmed> {
+        Ok(())
     }
 }
 

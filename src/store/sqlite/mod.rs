@@ -240,6 +240,11 @@ impl Store for SqliteStore {
         self.writer.write(move |db| lease::heartbeat(db, &lease, until)).await
     }
 
+    async fn confirm(&self, lease: &Lease) -> Result<()> {
+        let lease = lease.clone();
+        self.readers.read(move |db| lease::check(db, &lease).map(drop)).await
+    }
+
     async fn complete(&self, lease: &Lease, done: Done, now: Timestamp) -> Result<()> {
         let signalled = !done.signals.is_empty();
         let results = Results::of(lease.task(), done, now)?;

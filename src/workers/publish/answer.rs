@@ -22,6 +22,6 @@ pub(super) async fn publish(
     let conversation: IssueNumber = Tools::conversation(run).unwrap_or(run.id.issue);
     let marker = marker(run, &format!("answer:{}", request.0))?;
     let client = tools.repository(run);
-    client.comment_once(task.lease(), conversation, &marker, &body, None, task.look_first()).await?;
+    client.comment_once(task, conversation, &marker, &body, None, task.look_first()).await?;
     Ok(Product::nothing())
 }

@@ -42,7 +42,7 @@ pub(super) async fn publish(
     let known = receipt(tools, run, &key).await?.map(CheckRunId);
     // Without a receipt another life of the run may have left one: the first look is never saved on.
     let look = task.look_first() || known.is_none();
-    let id = home.client.put_check_run(task.lease(), &check, known, look).await?;
+    let id = home.client.put_check_run(task, &check, known, look).await?;
     Ok(Product::receipt(key, &id))
 }
 

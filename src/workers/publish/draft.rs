@@ -14,7 +14,7 @@ pub(super) async fn publish(tools: &Tools, task: &Assignment<'_>) -> Result<Prod
     // A pull request that was pushed to is not offered for merging on the word of an older head (promise P2).
     let fresh = run.head.as_ref() == Some(&shown.head);
     if shown.open && shown.draft != wanted && (wanted || fresh) {
-        client.set_draft(task.lease(), &pull_request.node_id, wanted).await?;
+        client.set_draft(task, &pull_request.node_id, wanted).await?;
     }
     Ok(Product::nothing())
 }

@@ -19,7 +19,7 @@ pub(super) async fn publish(
         // Reviews take no reactions over REST; what they asked for is told in the status comment.
         ReactionTarget::Review { .. } => return Ok(Product::nothing()),
     };
-    match tools.repository(run).react(task.lease(), place, with).await {
+    match tools.repository(run).react(task, place, with).await {
         // Whoever deleted the comment wants no answer to it.
         Err(error) if error.is_not_found() => Ok(Product::nothing()),
         other => {

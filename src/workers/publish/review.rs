@@ -49,7 +49,7 @@ pub(super) async fn publish(
     let marker = marker(run, &name(run, position, record))?;
     let new = NewReview { head, marker: &marker, body: &body, comments: &comments };
     let look = task.look_first();
-    let posted = home.client.submit_review_once(task.lease(), pull_request.number, new, look).await?;
+    let posted = home.client.submit_review_once(task, pull_request.number, new, look).await?;
     let publication = Publication::Review { reviewer: reviewer.clone(), head: head.clone(), reading };
     let mut product = Product::receipt(publication.key(), &posted.review);
     for (finding, comment) in at_lines.iter().zip(posted.comments) {

@@ -28,8 +28,7 @@ pub(super) async fn publish(tools: &Tools, task: &Assignment<'_>) -> Result<Prod
         let known = receipt(tools, run, COMMENT).await?.map(CommentId);
         let marker = marker(run, "status")?;
         let look = task.look_first();
-        let comment =
-            home.client.comment_once(task.lease(), run.id.issue, &marker, &body, known, look).await?;
+        let comment = home.client.comment_once(task, run.id.issue, &marker, &body, known, look).await?;
         receipts.push((COMMENT.to_owned(), comment.to_string()));
         receipts.push((COMMENT_DIGEST.to_owned(), digest));
     }
@@ -37,7 +36,7 @@ pub(super) async fn publish(tools: &Tools, task: &Assignment<'_>) -> Result<Prod
         let (title, body) = (text::pull_request_title(run), text::pull_request_body(run, &facts));
         let digest = self::digest(&[&title, &body]);
         if !is_shown(PULL_REQUEST_DIGEST, &digest).await? {
-            home.client.update_pull_request(task.lease(), pull_request.number, &title, &body).await?;
+            home.client.update_pull_request(task, pull_request.number, &title, &body).await?;
             receipts.push((PULL_REQUEST_DIGEST.to_owned(), digest));
         }
     }

@@ -29,9 +29,9 @@ pub(super) async fn publish(tools: &Tools, task: &Assignment<'_>) -> Result<Prod
     let is_untouched = run.head.as_ref() == Some(&shown.head) && !spoken;
     let body = text::stray(run, is_untouched);
     let marker = marker(run, "stray")?;
-    client.comment_once(task.lease(), conversation, &marker, &body, None, task.look_first()).await?;
+    client.comment_once(task, conversation, &marker, &body, None, task.look_first()).await?;
     if is_untouched {
-        client.close_pull_request(task.lease(), number).await?;
+        client.close_pull_request(task, number).await?;
     }
     Ok(Product::nothing())
 }

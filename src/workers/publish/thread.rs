@@ -24,8 +24,8 @@ pub(super) async fn publish(
         return Ok(Product::nothing());
     };
     match (&settled.state, thread.resolved) {
-        (FindingState::Fixed { .. }, false) => client.resolve_thread(task.lease(), &thread.id).await?,
-        (FindingState::Open, true) => client.unresolve_thread(task.lease(), &thread.id).await?,
+        (FindingState::Fixed { .. }, false) => client.resolve_thread(task, &thread.id).await?,
+        (FindingState::Open, true) => client.unresolve_thread(task, &thread.id).await?,
         (FindingState::Fixed { .. }, true) | (FindingState::Open, false) | (FindingState::FollowUp, _) => {}
     }
     Ok(Product::nothing())

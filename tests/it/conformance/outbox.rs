@@ -116,6 +116,7 @@ pub(super) async fn a_heartbeat_extends_a_lease(backend: &dyn Backend) {
     open_run(&*store, 1, vec![create(1)]).await;
     let claimed = claim_one(&*store, 0).await;
     store.heartbeat(&claimed.lease, at(900), LEASE_MS).await.unwrap();
+    store.confirm(&claimed.lease).await.unwrap();
     assert_eq!(claim(&*store, 10, 1_899).await, []);
     assert_eq!(claim(&*store, 10, 1_900).await.len(), 1);
 }
@@ -128,6 +129,7 @@ pub(super) async fn a_lost_lease_cannot_commit_anything(backend: &dyn Backend) {
     let done = || Done { signals: vec![envelope(1)], receipts: vec![("status".to_owned(), "1".to_owned())] };
     let now = at(LEASE_MS);
     let refusals = [
+        store.confirm(&old).await.unwrap_err(),
         store.heartbeat(&old, now, LEASE_MS).await.unwrap_err(),
         store.complete(&old, done(), now).await.unwrap_err(),
         store.retry_later(&old, now, "late", AttemptEnd::Failed).await.unwrap_err(),
@@ -213,6 +215,7 @@ pub(super) async fn withdrawn_work_is_neither_started_nor_finished(backend: &dyn
     let lost = store.complete(&running, Done::default(), at(1)).await;
     assert!(matches!(lost, Err(StoreError::LeaseLost { .. })));
     assert!(matches!(store.heartbeat(&running, at(1), LEASE_MS).await, Err(StoreError::LeaseLost { .. })));
+    assert!(matches!(store.confirm(&running).await, Err(StoreError::LeaseLost { .. })));
     let mut left = tasks_of(&claim(&*store, 10, 1).await);
     left.sort();
     assert_eq!(left, [before[3], others[0], after[0]]);

@@ -99,6 +99,10 @@ impl<S: Store> Store for TroubledStore<S> {
         self.around("claim", self.store.claim(kinds, slots, worker, now, lease_ms)).await
     }
 
+    async fn confirm(&self, lease: &Lease) -> Result<()> {
+        self.around("confirm", self.store.confirm(lease)).await
+    }
+
     async fn heartbeat(&self, lease: &Lease, now: Timestamp, lease_ms: u64) -> Result<()> {
         self.around("heartbeat", self.store.heartbeat(lease, now, lease_ms)).await
     }
