@@ -123,6 +123,25 @@ async fn every_kind_of_read_may_fail_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn words_that_got_through_unrecorded_are_replaced_even_by_those_recorded_before() {
+    let (world, issue) = World::piecework().await;
+    let creator = world.label_and_hold_creator(issue).await;
+    let before = world.status(issue);
+    let told = Fault::on("PATCH", "/repos/*/issues/comments/*").saying("paused").lose_answer(502);
+    world.stage.github.fault(told);
+    world.mona().comment(REPOSITORY, issue, "/pause").unwrap();
+    creator.resume();
+    world.quiet().await;
+    assert_ne!(world.status(issue), before, "it got through, and nobody knows");
+    let creator = world.stop_at("GET", &format!("/issues/{issue}"), 0);
+    world.mona().comment(REPOSITORY, issue, "/resume").unwrap();
+    creator.reached().await;
+    world.clock.advance(MINUTE);
+    world.still(1).await;
+    assert_eq!(world.status(issue), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_secondary_limit_is_waited_out_as_told_and_nothing_appears_twice() {
     // The last is the read that follows the review it belongs to.
     let places = [
