@@ -186,8 +186,7 @@ impl Server {
 impl Server {
     /// Ends every part where it stands, as a power cut would, and waits until none holds the store any more.
     pub async fn kill(mut self) {
-        self.parts.abort_all();
-        while self.parts.join_next().await.is_some() {}
+        self.parts.shutdown().await;
         // What the parts had begun was aborted with them, but each ends on a thread of its own, and open connections
         // end when they are told.
         self.stop.cancel();
