@@ -77,9 +77,12 @@ impl Licence for Assignment<'_> {
     }
 
     async fn confirm(&self) -> Result<(), Unconfirmed> {
-        self.store.confirm(self.lease()).await.map_err(|error| match error {
-            StoreError::LeaseLost { .. } => Unconfirmed::Lost,
-            other => Unconfirmed::Unknown(other.to_string()),
+        self.store.confirm(self.lease()).await.map_err(|error| {
+            if matches!(error, StoreError::LeaseLost { .. }) {
+                Unconfirmed::Lost
+            } else {
+                Unconfirmed::Unknown(error.to_string())
+            }
         })
     }
 }
