@@ -21,6 +21,7 @@ mod merge_tree;
 mod mirror;
 mod object_id;
 mod objects;
+mod own_repository;
 mod push;
 mod remote;
 mod settings;

@@ -17,3 +17,11 @@ pub trait Checkpoint: Send + Sync {
     /// Makes the files what they were when they got this name.
     async fn go_back(&self, name: &str) -> Result<(), CheckpointError>;
 }
+
+/// A git repository for who works in the files, apart from ours.
+#[async_trait]
+pub trait Repository: Send + Sync {
+    /// Gives the files a fresh `.git` at the commit they started from, so that an agent's own git works there. It shares
+    /// nothing with ours and is thrown away unread.
+    async fn begin(&self) -> Result<(), CheckpointError>;
+}

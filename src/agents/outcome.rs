@@ -138,6 +138,12 @@ pub enum AgentFailure {
     /// The account or the transcript could not be reached. The task goes on where it was.
     #[error("the store could not be reached: {0}")]
     Store(String),
+    /// An agent of another vendor failed, in words that name the agent and what it did.
+    #[error("{0}")]
+    Vendor(String),
+    /// There is no sandbox, and without one no agent of another vendor is started.
+    #[error("{0}")]
+    NoSandbox(String),
     /// The provider refused the request in a way that repeating does not change.
     #[error("{0}")]
     Provider(String),

@@ -12,6 +12,7 @@ use super::untrusted::{code, cut, fenced, line, prose};
 
 const CREATOR: &str = include_str!("prompts/creator.md");
 const REVIEWER: &str = include_str!("prompts/reviewer.md");
+const VENDOR: &str = include_str!("prompts/vendor.md");
 const FOCUS_CORRECTNESS: &str = include_str!("prompts/focus-correctness.md");
 const FOCUS_MAINTAINABILITY: &str = include_str!("prompts/focus-maintainability.md");
 const FOCUS_GENERAL: &str = include_str!("prompts/focus-general.md");
@@ -31,6 +32,12 @@ pub struct Opening {
     pub system: String,
     /// The first message.
     pub text: String,
+}
+
+/// An opening as one text, for an agent that brings a system prompt of its own. The lines that name the task stay first.
+pub fn whole(opening: &Opening) -> String {
+    let (brief, rest) = opening.text.split_once("\n\n").unwrap_or((&opening.text, ""));
+    format!("{brief}\n\n{}\n{VENDOR}\n{rest}", opening.system)
 }
 
 /// What a reviewer of this name looks for unless the policy says otherwise.
@@ -111,7 +118,15 @@ fn findings(text: &mut String, heading: &str, findings: &[OpenFinding]) {
     if findings.is_empty() {
         return;
     }
-    section(text, &format!("{heading}\n"));
+    section(text, &finding_list(heading, findings));
+}
+
+/// Findings with their reasoning and what was answered to them; empty where there are none.
+pub fn finding_list(heading: &str, findings: &[OpenFinding]) -> String {
+    if findings.is_empty() {
+        return String::new();
+    }
+    let mut text = format!("{heading}\n");
     for finding in findings {
         let place = match (&finding.path, finding.line) {
             (Some(path), Some(at)) => format!("{}:{at}", line(path, TITLE_BYTES_MAX)),
@@ -126,6 +141,7 @@ fn findings(text: &mut String, heading: &str, findings: &[OpenFinding]) {
             text.push_str(&fenced("The creator's answer", &prose(answer, FINDING_BYTES_MAX)));
         }
     }
+    text
 }
 
 fn diff(diff: &str, bytes_max: usize) -> String {

@@ -109,6 +109,8 @@ pub struct ReviewTask {
     pub to_verify: Vec<OpenFinding>,
     /// A worktree at the head, only read.
     pub root: PathBuf,
+    /// An empty directory outside the worktree.
+    pub scratch: PathBuf,
     /// Which model.
     pub model: ModelChoice,
     /// How much it may do.

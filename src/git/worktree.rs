@@ -155,6 +155,7 @@ impl Mirror {
     /// removed, ignored files included.
     async fn restore(&self, place: &Place, commit: &str) -> Result<(), GitError> {
         place.settle().await?;
+        tree_files::remove(&place.aside()).await?;
         tree_files::remove_git_entries(&place.tree()).await?;
         self.tree_call("read-tree", place)?.args(["--reset", "-u", commit]).output().await?;
         self.tree_call("clean", place)?.args(["-ffdxq"]).output().await?;
@@ -264,6 +265,10 @@ impl Worktree {
         self.place.settle().await
     }
 
+    pub(super) fn aside(&self) -> PathBuf {
+        self.place.aside()
+    }
+
     pub(super) fn call(&self, operation: &'static str) -> Result<Call<'_>, GitError> {
         self.mirror.tree_call(operation, &self.place)
     }
@@ -314,6 +319,11 @@ impl Place {
 
     fn index(&self) -> PathBuf {
         self.0.join("index")
+    }
+
+    /// Where an agent's own `.git` lies while its files are looked at.
+    fn aside(&self) -> PathBuf {
+        self.0.join("aside")
     }
 
     /// The repository and commit it is at; `None` if there is no whole tree.

@@ -40,6 +40,8 @@ pub(super) fn ended(failure: &AgentFailure) -> Ended {
         | AgentFailure::ContextExhausted(_)
         | AgentFailure::Misconfigured(_)
         | AgentFailure::Workspace(_)
+        | AgentFailure::Vendor(_)
+        | AgentFailure::NoSandbox(_)
         | AgentFailure::Provider(_) => Ended::Failed(Failure::Agent, detail),
     }
 }

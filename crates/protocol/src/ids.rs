@@ -209,6 +209,10 @@ word! {
     GateName, "a gate's name: 1 to 30 of `a-z`, `0-9` and `-`", 30, 'a'..='z' | '0'..='9' | '-'
 }
 word! {
+    /// The name of a kind of agent that an operator allows, such as `claude`.
+    AgentName, "an agent's name: 1 to 30 of `a-z`, `0-9` and `-`", 30, 'a'..='z' | '0'..='9' | '-'
+}
+word! {
     /// An account name. GitHub compares logins without case; bots end in `[bot]`.
     Login, "an account name: 1 to 100 of letters, digits, `-`, `_`, `.`, `[` and `]`", 100,
     'a'..='z' | 'A'..='Z' | '0'..='9' | '-' | '_' | '.' | '[' | ']'

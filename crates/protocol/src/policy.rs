@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{GateName, Money, ReviewerName};
+use crate::ids::{AgentName, GateName, Money, ReviewerName};
 
 /// The label that asks for a run.
 pub const LABEL: &str = "agent:pair";
@@ -44,9 +44,13 @@ impl Policy {
     }
 }
 
-/// Which model plays a part.
+/// Which agent plays a part, and with which model.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AgentChoice {
+    /// Which of the agents that the operator allows; none is the builtin one. Policies of before there were others do
+    /// not have the field.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<AgentName>,
     /// Whose API to call; none leaves it to the operator.
     pub provider: Option<Provider>,
     /// The model's name as the provider knows it; none leaves it to the operator.

@@ -11,6 +11,7 @@ use std::fmt::Debug;
 use pairbot_protocol::command::Command;
 use pairbot_protocol::effect::{Effect, Publication, StoreChange, Work};
 use pairbot_protocol::event::Event;
+use pairbot_protocol::policy::AgentChoice;
 use pairbot_protocol::run::Phase;
 use pairbot_protocol::signal::{
     CreateOutcome, Envelope, Inspection, ReviewOutcome, Signal, Target, Timer, WorkKind,
@@ -20,7 +21,7 @@ use serde::de::DeserializeOwned;
 
 const POLICY: &str = concat!(
     r#"{"creator":{"provider":"anthropic","model":"m"},"#,
-    r#""reviewers":{"alpha":{"focus":"is it right","agent":{"provider":"openai","model":null}}},"#,
+    r#""reviewers":{"alpha":{"focus":"is it right","agent":{"agent":"codex","provider":"openai","model":null}}},"#,
     r#""rounds_max":3,"run_budget":5,"run_ms_max":6,"task_ms_max":7,"gates":{"#,
     r#""ci":{"kind":"ci","rule":{"mode":"required","names":["build"]},"timeout_ms":8},"#,
     r#""ci-seen":{"kind":"ci","rule":{"mode":"observed"},"timeout_ms":8},"#,
@@ -460,4 +461,6 @@ tags!(Phase, phases_keep_their_form, {
 fn what_was_written_before_is_read() {
     let merged = whole(r#"{"phase":"merged","by":BY,"head":"HEAD"}"#);
     assert!(matches!(serde_json::from_str(&merged).unwrap(), Phase::Merged { last: None, .. }));
+    let builtin: AgentChoice = serde_json::from_str(r#"{"provider":null,"model":"m"}"#).unwrap();
+    assert_eq!(builtin, AgentChoice { model: Some("m".to_owned()), ..AgentChoice::default() });
 }

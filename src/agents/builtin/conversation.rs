@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::meter::Meter;
@@ -10,13 +9,14 @@ use super::tools::Toolbox;
 use super::transcript::{Resumed, TRANSCRIPT_VERSION, TranscriptError, TranscriptStore, Turn, TurnContent};
 use super::window;
 use crate::agents::checkpoint::{Checkpoint, CheckpointError};
+use crate::agents::desk::Submission;
 use crate::agents::outcome::{AgentFailure, Spent};
 use crate::agents::prompts::Opening;
 use crate::agents::task::AgentLimits;
 use crate::agents::untrusted::line;
 use crate::gateway::{
     Arguments, Block, CallError, Gateway, Message, ModelChoice, ModelRequest, ProviderError, Reply,
-    StopReason, ToolSpec,
+    StopReason,
 };
 use crate::ports::Clock;
 
@@ -32,18 +32,6 @@ const CALLS_PER_ANSWER_MAX: usize = 50;
 /// In hundredths of the window: how full the conversation may get, and to what it is brought down then. The second
 /// entry of each is for when the provider found the first too much, and so on.
 const WINDOW_SHARES: [(u64, u64); 3] = [(80, 50), (50, 35), (30, 20)];
-
-/// The tool that ends a task, and what it takes.
-pub(super) trait Submission: Send + Sync {
-    /// What the task yields.
-    type Product: Send;
-
-    /// The tool as the model sees it.
-    fn spec(&self) -> ToolSpec;
-
-    /// Takes the product, or says what is wrong with it. `refused_before` tells that the model was sent back already.
-    fn accept(&self, arguments: Value, refused_before: bool) -> Result<Self::Product, String>;
-}
 
 /// How a task ended and what it cost.
 pub(super) struct Ended<P> {

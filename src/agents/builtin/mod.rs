@@ -8,7 +8,7 @@ mod conversation;
 mod meter;
 #[cfg(test)]
 mod tests;
-mod tools;
+pub(crate) mod tools;
 pub mod transcript;
 mod window;
 
@@ -17,12 +17,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use self::conversation::{Conversation, Ended, Submission};
+use self::conversation::{Conversation, Ended};
 use self::meter::Meter;
-use self::tools::hand_in::HandInDesk;
 use self::tools::place::Root;
-use self::tools::submit_review::ReviewDesk;
 use self::tools::{Toolbox, WriteAccess};
+use super::desk::{HandInDesk, ReviewDesk, Submission};
 use super::outcome::{AgentFailure, CreateOutcome, ReviewOutcome, Spent};
 use super::prompts::{self, Opening};
 use super::task::{AgentLimits, CreateTask, ReviewTask};
@@ -81,7 +80,7 @@ impl BuiltinAgent {
             transcript: ports.transcript,
             files: ports.files,
             stop: ports.stop,
-            meter: Meter::new(ports.account),
+            meter: Meter::new(ports.account.as_ref()),
             model,
             limits,
             purpose,

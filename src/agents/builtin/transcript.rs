@@ -51,6 +51,11 @@ pub enum TurnContent {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         files: Option<String>,
     },
+    /// An agent that holds its conversation itself said or did something.
+    Reported {
+        /// In its words, cut where it was long.
+        text: String,
+    },
 }
 
 /// A transcript that could not be written or read. The task must stop: going on would pay for what is not kept.
@@ -108,9 +113,10 @@ impl Resumed {
                     resumed.model(blocks, stop, spent);
                 }
                 TurnContent::Ours { blocks, files } if turn.position > 0 => resumed.ours(blocks, files),
-                TurnContent::Opening { .. } | TurnContent::Model { .. } | TurnContent::Ours { .. } => {
-                    return None;
-                }
+                TurnContent::Opening { .. }
+                | TurnContent::Model { .. }
+                | TurnContent::Ours { .. }
+                | TurnContent::Reported { .. } => return None,
             }
         }
         (resumed.next_position > 0).then_some(resumed)

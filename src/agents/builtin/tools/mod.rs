@@ -1,17 +1,15 @@
 //! What a model can do in a worktree, one file a tool.
 //!
 //! Everything is bounded: how large a file may be, how much an answer says, how long a command runs. An error is text
-//! for the model, which tries again; nothing here ends a task but the two tools that hand in.
+//! for the model, which tries again; nothing here ends a task: the two tools that do are in [`desk`](crate::agents::desk).
 
 mod delete_file;
 mod edit_file;
-pub(super) mod hand_in;
 mod list_files;
-pub(super) mod place;
+pub(crate) mod place;
 mod read_file;
 mod run_command;
 mod search;
-pub(super) mod submit_review;
 mod walk;
 mod write_file;
 
@@ -19,11 +17,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use self::place::Root;
 use crate::adapters::on_disk;
+use crate::agents::desk::parse;
 use crate::agents::untrusted::{code, cut};
 use crate::gateway::ToolSpec;
 use crate::ports::Spawner;
@@ -32,7 +30,7 @@ use crate::ports::Spawner;
 const ANSWER_BYTES_MAX: usize = 48 * 1024;
 
 /// What a tool says: an answer, or what was wrong. The model reads both.
-pub(super) type Said = Result<String, String>;
+pub(crate) type Said = Result<String, String>;
 
 /// A tool of a worktree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,26 +60,26 @@ impl Tool {
 
 /// What a creator may write with.
 #[derive(Debug, Clone)]
-pub(super) struct WriteAccess {
+pub(crate) struct WriteAccess {
     /// A directory for temporary files.
-    pub(super) scratch: PathBuf,
+    pub(crate) scratch: PathBuf,
     /// Runs the agent's commands, if the operator allows any, and how long each may take.
-    pub(super) commands: Option<(Arc<dyn Spawner>, Duration)>,
+    pub(crate) commands: Option<(Arc<dyn Spawner>, Duration)>,
 }
 
 /// The tools of one task.
 #[derive(Debug, Clone)]
-pub(super) struct Toolbox {
+pub(crate) struct Toolbox {
     root: Arc<Root>,
     write: Option<WriteAccess>,
 }
 
 impl Toolbox {
-    pub(super) fn reading(root: Root) -> Self {
+    pub(crate) fn reading(root: Root) -> Self {
         Self { root: Arc::new(root), write: None }
     }
 
-    pub(super) fn writing(root: Root, access: WriteAccess) -> Self {
+    pub(crate) fn writing(root: Root, access: WriteAccess) -> Self {
         Self { root: Arc::new(root), write: Some(access) }
     }
 
@@ -94,7 +92,7 @@ impl Toolbox {
         tools
     }
 
-    pub(super) fn specs(&self) -> Vec<ToolSpec> {
+    pub(crate) fn specs(&self) -> Vec<ToolSpec> {
         self.tools().into_iter().map(Tool::spec).collect()
     }
 
@@ -105,7 +103,7 @@ impl Toolbox {
     }
 
     /// Runs a tool by its name. A command gets at most `time_left`.
-    pub(super) async fn run(&self, name: &str, arguments: Value, time_left: Duration) -> Said {
+    pub(crate) async fn run(&self, name: &str, arguments: Value, time_left: Duration) -> Said {
         let Some(tool) = self.tools().into_iter().find(|tool| tool.spec().name == name) else {
             let names: Vec<&str> = self.specs().iter().map(|spec| spec.name).collect();
             let asked: String = name.chars().take(60).collect();
@@ -134,12 +132,6 @@ impl Toolbox {
             }
         }
     }
-}
-
-/// Reads a tool's arguments, or says what does not fit.
-fn parse<T: DeserializeOwned>(arguments: Value) -> Result<T, String> {
-    serde_json::from_value(arguments)
-        .map_err(|error| format!("the arguments do not fit the tool's schema: {error}"))
 }
 
 fn bounded(said: Said) -> Said {

@@ -19,7 +19,7 @@ const PATH_BYTES_MAX: usize = 1_024;
 
 /// Why a path was refused or a file could not be used. Written for the model to read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(in crate::agents::builtin) enum PlaceError {
+pub(crate) enum PlaceError {
     #[error(
         "`{0}` is not a path inside the worktree: give a relative path without `..`, such as `src/lib.rs`"
     )]
@@ -44,7 +44,7 @@ pub(in crate::agents::builtin) enum PlaceError {
 
 /// The directory that the tools work in.
 #[derive(Debug)]
-pub(in crate::agents::builtin) struct Root {
+pub(crate) struct Root {
     directory: OwnedFd,
     path: PathBuf,
 }
@@ -63,7 +63,7 @@ const DIRECTORY: OFlags =
 
 impl Root {
     /// Opens the directory. The path to it is the server's own and may contain links.
-    pub(in crate::agents::builtin) fn open(path: &Path) -> Result<Self, PlaceError> {
+    pub(crate) fn open(path: &Path) -> Result<Self, PlaceError> {
         let shown = path.display().to_string();
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let directory =
@@ -174,7 +174,7 @@ impl Root {
 
 /// The components of a path as models write it: `.` and empty ones mean nothing, everything that could lead outside
 /// or into git's own files is refused.
-pub(super) fn components(path: &str) -> Result<Vec<&str>, PlaceError> {
+pub(crate) fn components(path: &str) -> Result<Vec<&str>, PlaceError> {
     let outside = || PlaceError::Outside(path.chars().filter(|c| !is_hidden(*c)).take(200).collect());
     let unusual = |c: char| c != '\u{FE0F}' && (is_hidden(c) || matches!(c, '\n' | '\t'));
     if path.starts_with('/') || path.len() > PATH_BYTES_MAX || path.chars().any(unusual) {

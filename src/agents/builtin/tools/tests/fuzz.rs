@@ -7,10 +7,8 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::{Tree, fs};
-use crate::agents::builtin::conversation::Submission;
 use crate::agents::builtin::tools::ANSWER_BYTES_MAX;
-use crate::agents::builtin::tools::hand_in::HandInDesk;
-use crate::agents::builtin::tools::submit_review::ReviewDesk;
+use crate::agents::desk::{HandInDesk, ReviewDesk, Submission};
 use crate::agents::task::OpenFinding;
 
 const NAMES: &[&str] = &["alpha-1-1", "alpha-1-2"];

@@ -7,9 +7,8 @@ use pairbot_protocol::ids::FindingId;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::parse;
-use super::place::components;
-use crate::agents::builtin::conversation::Submission;
+use super::{Submission, parse};
+use crate::agents::builtin::tools::place::components;
 use crate::agents::outcome::{ReportedFinding, Review};
 use crate::agents::task::OpenFinding;
 use crate::agents::untrusted::{is_hidden, line, prose};
@@ -23,7 +22,7 @@ const REASON_BYTES_MAX: usize = 4_000;
 
 /// Takes a reviewer's work.
 #[derive(Debug)]
-pub(in crate::agents::builtin) struct ReviewDesk {
+pub(in crate::agents) struct ReviewDesk {
     to_verify: Vec<OpenFinding>,
 }
 
@@ -66,7 +65,7 @@ enum VerifiedState {
 }
 
 impl ReviewDesk {
-    pub(in crate::agents::builtin) fn new(to_verify: Vec<OpenFinding>) -> Self {
+    pub(in crate::agents) fn new(to_verify: Vec<OpenFinding>) -> Self {
         Self { to_verify }
     }
 

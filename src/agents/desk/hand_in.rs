@@ -7,8 +7,7 @@ use pairbot_protocol::ids::FindingId;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::parse;
-use crate::agents::builtin::conversation::Submission;
+use super::{Submission, parse};
 use crate::agents::outcome::HandIn;
 use crate::agents::task::OpenFinding;
 use crate::agents::untrusted::{line, prose};
@@ -20,8 +19,10 @@ const REASON_BYTES_MAX: usize = 4_000;
 
 /// Takes a creator's work.
 #[derive(Debug)]
-pub(in crate::agents::builtin) struct HandInDesk {
+pub(in crate::agents) struct HandInDesk {
     open: Vec<OpenFinding>,
+    /// What was answered before the hand-in, one finding at a time.
+    answered: Vec<Answer>,
 }
 
 #[derive(Deserialize)]
@@ -41,8 +42,33 @@ struct WireAnswer {
 }
 
 impl HandInDesk {
-    pub(in crate::agents::builtin) fn new(open: Vec<OpenFinding>) -> Self {
-        Self { open }
+    pub(in crate::agents) fn new(open: Vec<OpenFinding>) -> Self {
+        Self { open, answered: Vec::new() }
+    }
+
+    /// The tool that answers one finding before the hand-in, for agents that settle them one by one.
+    pub(in crate::agents) fn answer_spec() -> ToolSpec {
+        ToolSpec {
+            name: "answer_finding",
+            description: "Answers one open finding ahead of `hand_in`; a later answer to it replaces this one."
+                .to_owned(),
+            schema: answer_schema(),
+        }
+    }
+
+    /// Takes the answer to one finding, or says what is wrong with it.
+    pub(in crate::agents) fn answer(&mut self, arguments: Value) -> Result<FindingId, String> {
+        let given = self.answers(vec![parse(arguments)?])?;
+        let answer = given.into_iter().next().ok_or("there is no answer in this")?;
+        let finding = answer.finding.clone();
+        self.answered.retain(|earlier| earlier.finding != finding);
+        self.answered.push(answer);
+        Ok(finding)
+    }
+
+    /// What was answered so far.
+    pub(in crate::agents) fn answered(&self) -> &[Answer] {
+        &self.answered
     }
 
     fn names(&self) -> String {
@@ -71,6 +97,18 @@ impl HandInDesk {
     }
 }
 
+fn answer_schema() -> Value {
+    json!({
+        "type": "object",
+        "properties": {
+            "finding": { "type": "string", "description": "The finding's id, such as `correctness-1-1`." },
+            "answer": { "type": "string", "enum": ["fixed", "rebutted"] },
+            "reason": { "type": "string" },
+        },
+        "required": ["finding", "answer", "reason"],
+    })
+}
+
 impl Submission for HandInDesk {
     type Product = HandIn;
 
@@ -86,15 +124,7 @@ impl Submission for HandInDesk {
                     "answers": {
                         "type": "array",
                         "description": "One for each open finding.",
-                        "items": {
-                            "type": "object",
-                            "properties": {
-                                "finding": { "type": "string", "description": "The finding's id, such as `correctness-1-1`." },
-                                "answer": { "type": "string", "enum": ["fixed", "rebutted"] },
-                                "reason": { "type": "string" },
-                            },
-                            "required": ["finding", "answer", "reason"],
-                        },
+                        "items": answer_schema(),
                     },
                 },
                 "required": ["title", "summary"],
@@ -111,7 +141,12 @@ impl Submission for HandInDesk {
         if title.is_empty() || summary.trim().is_empty() {
             return Err("`title` and `summary` must say something".to_owned());
         }
-        let answers = self.answers(arguments.answers.unwrap_or_default())?;
+        let mut answers = self.answers(arguments.answers.unwrap_or_default())?;
+        let earlier = self.answered.iter().filter(|earlier| {
+            answers.iter().all(|answer| answer.finding != earlier.finding)
+        });
+        let earlier: Vec<Answer> = earlier.cloned().collect();
+        answers.extend(earlier);
         let unanswered: Vec<&str> = self
             .open
             .iter()
