@@ -75,7 +75,6 @@ pub(super) async fn create(
         feedback: feedback(run, round),
         root: opened.worktree.path(),
         scratch: scratch.path().to_owned(),
-        commands_allowed: tools.agents.commands_allowed,
         model: tools.agents.choose(&policy(run)?.creator)?,
         limits: agent_task::limits(tools, run),
     };

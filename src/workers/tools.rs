@@ -14,8 +14,9 @@ use crate::agents::Agent;
 use crate::gateway::{ModelChoice, ProviderKind};
 use crate::git::{Git, GitError, Remote};
 use crate::github::{GitAccess, GitHub, OwnAccount, RepositoryClient, RepositoryFacts};
-use crate::ports::{Clock, Entropy, Spawner};
+use crate::ports::{Clock, Entropy};
 use crate::reconciler::Pulse;
+use crate::sandbox::Sandbox;
 use crate::store::Store;
 
 use super::Setback;
@@ -37,8 +38,8 @@ pub struct Tools {
     pub clock: Arc<dyn Clock>,
     /// Chance.
     pub entropy: Arc<dyn Entropy>,
-    /// Other programs.
-    pub spawner: Arc<dyn Spawner>,
+    /// Where every program runs that a repository or an agent has a say in. There is no other way to run one.
+    pub sandbox: Arc<dyn Sandbox>,
     /// How agents are run.
     pub agents: AgentSettings,
     /// Who is asked to look when something may have happened that nobody can tell.
@@ -56,8 +57,6 @@ pub struct AgentSettings {
     pub model: ModelChoice,
     /// The model for the other provider, if it is configured too.
     pub other_model: Option<ModelChoice>,
-    /// Whether the operator lets agents and gates run commands without a sandbox.
-    pub commands_allowed: bool,
     /// Whether the models are scripted, as in the demo, which everything shown must say.
     pub scripted: bool,
     /// How many answers of a model one task may have.

@@ -26,7 +26,7 @@ use self::place::Root;
 use crate::adapters::on_disk;
 use crate::agents::untrusted::{code, cut};
 use crate::gateway::ToolSpec;
-use crate::ports::Spawner;
+use crate::sandbox::Sandbox;
 
 /// The most that one tool answers.
 const ANSWER_BYTES_MAX: usize = 48 * 1024;
@@ -65,8 +65,8 @@ impl Tool {
 pub(super) struct WriteAccess {
     /// A directory for temporary files.
     pub(super) scratch: PathBuf,
-    /// Runs the agent's commands, if the operator allows any, and how long each may take.
-    pub(super) commands: Option<(Arc<dyn Spawner>, Duration)>,
+    /// Where the agent's commands run, if any do, and how long each may take.
+    pub(super) commands: Option<(Arc<dyn Sandbox>, Duration)>,
 }
 
 /// The tools of one task.
