@@ -5,11 +5,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use pairbot_protocol::ids::Timestamp;
+use tokio::io::{AsyncRead, AsyncWrite};
 
 /// Time, as far as the program may know it.
 #[async_trait]
@@ -93,9 +95,54 @@ pub struct SpawnError {
     pub source: std::io::Error,
 }
 
+/// What a program that is talked with reads on standard input.
+pub type Input = Box<dyn AsyncWrite + Send + Sync + Unpin>;
+
+/// What a program that is talked with prints.
+pub type Output = Box<dyn AsyncRead + Send + Sync + Unpin>;
+
+/// A program that runs and is talked with. Whoever reads its output bounds what is kept of it, and reads on: a pipe
+/// that nobody empties stops the program.
+pub struct Started {
+    /// Its standard input. Dropping it is the end of the input.
+    pub stdin: Input,
+    /// Its standard output.
+    pub stdout: Output,
+    /// Its standard error.
+    pub stderr: Output,
+    /// The program itself. Dropping it kills the program and its process group.
+    pub process: Box<dyn Process>,
+}
+
+impl fmt::Debug for Started {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Started").field("process", &self.process).finish_non_exhaustive()
+    }
+}
+
+/// A program that was started. Dropping it kills the program and its process group.
+#[async_trait]
+pub trait Process: Send + Sync + fmt::Debug {
+    /// Returns once the program has ended, by itself or because its time was over, and its process group was killed.
+    /// May be asked again.
+    async fn wait(&mut self) -> Ending;
+
+    /// Kills the program and its process group. [`Process::wait`] tells when it has ended.
+    fn kill(&mut self);
+}
+
 /// Other programs.
 #[async_trait]
 pub trait Spawner: Send + Sync + fmt::Debug {
     /// Runs a program to its end. Cancelling the future kills the program's process group.
     async fn run(&self, command: CommandSpec) -> Result<Finished, SpawnError>;
+
+    /// Starts a program that is talked with. It is killed with its process group when its time is over, when it is told
+    /// to be, and when what is returned is dropped. `stdin` and `output_bytes_max` of the command say nothing here.
+    ///
+    /// Where programs are only ever run to their end, as in some tests, none is started.
+    async fn start(&self, command: CommandSpec) -> Result<Started, SpawnError> {
+        let source = std::io::Error::new(ErrorKind::Unsupported, "programs are only run to their end here");
+        Err(SpawnError { program: command.program, source })
+    }
 }

@@ -19,7 +19,7 @@ use tracing::{info, warn};
 
 use crate::agents::BuiltinAgent;
 use crate::bus::EmbeddedBus;
-use crate::config::{Config, Database, ProviderConfig, Sandbox};
+use crate::config::{Config, Database, ProviderConfig};
 use crate::engine::{Engine, retention};
 use crate::gateway::{
     Gateway, GatewaySettings, ModelChoice, ModelTransport, PriceTable, ProviderKind, ProviderSettings,
@@ -32,6 +32,7 @@ use crate::http::webhook::signature::WebhookSecret;
 use crate::http::{self, HttpState};
 use crate::ports::{Clock, Entropy, Spawner};
 use crate::reconciler::{self, Pulse, Reconciler, Rhythm};
+use crate::sandbox::{self, Sandbox, SandboxPorts, SandboxSettings, Standing, ToldStanding};
 use crate::store::Store;
 use crate::store::sqlite::SqliteStore;
 use crate::workers::{self, AgentSettings, PoolSettings, Tools, Workers};
@@ -70,6 +71,8 @@ pub struct Tuning {
     pub scripted: bool,
     /// When the reconciler looks for what was missed.
     pub reconciling: Rhythm,
+    /// This program's own file, which is bound into every cage; none if it is the one that runs.
+    pub program: Option<PathBuf>,
 }
 
 /// A server that runs.
@@ -150,7 +153,7 @@ impl Server {
         let github = github(config, &machine)?;
         let tools = tools(config, &machine, &tuning, &self.store, &github, &ingress, &self.stop).await?;
         start_workers(&mut self.parts, &machine, tools, tuning.pool, config.drain);
-        let Ingress { own, health: _, pulse } = ingress;
+        let Ingress { own, health: _, pulse, standing: _ } = ingress;
         let reconciler = reconciler::Parts {
             store: self.store.clone(),
             github: github.clone(),
@@ -205,6 +208,7 @@ struct Ingress {
     own: OwnAccount,
     health: EngineHealth,
     pulse: Pulse,
+    standing: ToldStanding,
 }
 
 fn make_directory(path: &Path) -> anyhow::Result<()> {
@@ -242,20 +246,50 @@ async fn tools(
     make_directory(&scratch_dir)?;
     let git = Git::new(machine.spawner.clone(), machine.entropy.clone(), git_settings(data_dir)).await?;
     let gateway = Arc::new(gateway(config, machine, tuning)?);
+    let sandbox = sandbox(config, machine, tuning.program.as_deref(), &scratch_dir).await;
+    ingress.standing.tell(sandbox.standing());
     Ok(Tools {
         store: store.clone(),
         github: github.clone(),
         own: ingress.own.clone(),
         reconciler: ingress.pulse.clone(),
         git,
-        agent: Arc::new(BuiltinAgent::new(gateway, machine.clock.clone(), machine.spawner.clone())),
+        agent: Arc::new(BuiltinAgent::new(gateway, machine.clock.clone(), sandbox.clone())),
         clock: machine.clock.clone(),
         entropy: machine.entropy.clone(),
-        spawner: machine.spawner.clone(),
+        sandbox,
         agents: agent_settings(config, tuning),
         scratch_dir,
         stop: stop.clone(),
     })
+}
+
+/// Finds out which sandbox holds on this machine.
+pub async fn sandbox(
+    config: &Config,
+    machine: &Machine,
+    program: Option<&Path>,
+    scratch_dir: &Path,
+) -> Arc<dyn Sandbox> {
+    let ports = SandboxPorts {
+        spawner: machine.spawner.clone(),
+        clock: machine.clock.clone(),
+        entropy: machine.entropy.clone(),
+    };
+    let settings = SandboxSettings {
+        choice: config.sandbox,
+        scratch_dir: scratch_dir.to_owned(),
+        search_path: search_path(),
+        program: program.map(Path::to_owned),
+    };
+    let sandbox = sandbox::establish(ports, settings).await;
+    match sandbox.standing() {
+        Standing::Bubblewrap { gaps } if gaps.is_empty() => info!("sandbox: bubblewrap holds"),
+        standing @ (Standing::Bubblewrap { .. } | Standing::NoneAccepted | Standing::Unavailable { .. }) => {
+            warn!("sandbox: {standing}; `pairbot doctor` says what can be done");
+        }
+    }
+    sandbox
 }
 
 /// The App's side of GitHub.
@@ -331,16 +365,17 @@ fn agent_settings(config: &Config, tuning: &Tuning) -> AgentSettings {
     AgentSettings {
         model,
         other_model,
-        commands_allowed: match config.sandbox {
-            Sandbox::NoneAccepted => true,
-            Sandbox::Auto => false,
-        },
         scripted: tuning.scripted,
         turns_max: 80,
         command_timeout: Duration::from_mins(5),
         // What the operator can run, agents and gates can: of all of the environment, this alone is passed on.
-        search_path: std::env::var("PATH").unwrap_or_else(|_| "/usr/local/bin:/usr/bin:/bin".to_owned()),
+        search_path: search_path(),
     }
+}
+
+/// Where this server looks for programs.
+pub fn search_path() -> String {
+    std::env::var("PATH").unwrap_or_else(|_| "/usr/local/bin:/usr/bin:/bin".to_owned())
 }
 
 impl Ingress {
@@ -353,6 +388,7 @@ impl Ingress {
             clock: machine.clock.clone(),
             engine: Some(self.health.clone()),
             reconciler: Some(self.pulse.clone()),
+            sandbox: Some(self.standing.clone()),
         };
         http::router(Arc::new(state))
     }

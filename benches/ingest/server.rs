@@ -79,6 +79,7 @@ pub(crate) async fn run(mode: Mode) -> anyhow::Result<()> {
             clock: clock.clone(),
             engine: None,
             reconciler: None,
+            sandbox: None,
         }))
     };
     let routes = match mode {

@@ -1,4 +1,4 @@
-//! Other programs, run to their end and not a moment longer.
+//! Other programs, run to their end or talked with, and not a moment longer.
 
 #![expect(clippy::disallowed_methods, reason = "this is the adapter that the lint sends everyone to")]
 
@@ -10,8 +10,11 @@ use async_trait::async_trait;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, ChildStdin, Command};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
-use crate::ports::{CommandSpec, Ending, Finished, SpawnError, Spawner};
+use crate::ports::{CommandSpec, Ending, Finished, Process, SpawnError, Spawner, Started};
 
 /// How long output is still read after the program ended and its group was killed. Only a process that left the
 /// group can hold the pipe open by then, and it is not waited for.
@@ -33,22 +36,8 @@ pub struct SystemSpawner;
 impl Spawner for SystemSpawner {
     async fn run(&self, command: CommandSpec) -> Result<Finished, SpawnError> {
         let failed = |source| SpawnError { program: command.program.clone(), source };
-        let mut child = Command::new(found(&command))
-            .arg0(&command.program)
-            .args(&command.arguments)
-            .current_dir(&command.directory)
-            .env_clear()
-            .envs(&command.environment)
-            .stdin(if command.stdin.is_empty() { Stdio::null() } else { Stdio::piped() })
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .process_group(0)
-            .kill_on_drop(true)
-            .spawn()
-            .map_err(failed)?;
-        let group = ProcessGroup::of(&child);
-        group.limit();
-
+        let input = if command.stdin.is_empty() { Stdio::null() } else { Stdio::piped() };
+        let (mut child, group) = spawned(&command, input)?;
         let input = child.stdin.take();
         let (mut stdout, mut stderr) = (child.stdout.take(), child.stderr.take());
         let mut kept_out = Kept::up_to(command.output_bytes_max);
@@ -85,6 +74,84 @@ impl Spawner for SystemSpawner {
         };
         let truncated = kept_out.dropped || kept_err.dropped;
         Ok(Finished { ending, stdout: kept_out.bytes, stderr: kept_err.bytes, truncated })
+    }
+
+    async fn start(&self, command: CommandSpec) -> Result<Started, SpawnError> {
+        let (mut child, group) = spawned(&command, Stdio::piped())?;
+        let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        let (Some(stdin), Some(stdout), Some(stderr)) = pipes else {
+            let source = std::io::Error::other("it has no pipes");
+            return Err(SpawnError { program: command.program, source });
+        };
+        let process = Box::new(SystemProcess::watch(child, group, command.timeout));
+        Ok(Started { stdin: Box::new(stdin), stdout: Box::new(stdout), stderr: Box::new(stderr), process })
+    }
+}
+
+/// Starts a program in a process group of its own, with nothing inherited and within limits.
+fn spawned(command: &CommandSpec, input: Stdio) -> Result<(Child, ProcessGroup), SpawnError> {
+    let child = Command::new(found(command))
+        .arg0(&command.program)
+        .args(&command.arguments)
+        .current_dir(&command.directory)
+        .env_clear()
+        .envs(&command.environment)
+        .stdin(input)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(|source| SpawnError { program: command.program.clone(), source })?;
+    let group = ProcessGroup::of(&child);
+    group.limit();
+    Ok((child, group))
+}
+
+/// A program that is talked with, watched by a task of its own: its time is over even if nobody waits for it.
+#[derive(Debug)]
+struct SystemProcess {
+    kill: CancellationToken,
+    ended: watch::Receiver<Option<Ending>>,
+    // Dropping it ends the watching task, which takes the program with it.
+    _watching: AbortOnDropHandle<()>,
+}
+
+impl SystemProcess {
+    fn watch(mut child: Child, group: ProcessGroup, timeout: Duration) -> Self {
+        let kill = CancellationToken::new();
+        let (tell, ended) = watch::channel(None);
+        let told = kill.clone();
+        let watching = tokio::spawn(async move {
+            let (status, in_time) = tokio::select! {
+                biased;
+                status = child.wait() => (Some(status), true),
+                () = told.cancelled() => (None, true),
+                () = tokio::time::sleep(timeout) => (None, false),
+            };
+            group.kill();
+            let status = match status {
+                Some(status) => status,
+                None => child.wait().await,
+            };
+            // What cannot be waited for was killed with its group all the same.
+            let ending = status.map_or(Ending::Signalled(Signal::KILL.as_raw()), ending_of);
+            tell.send_replace(Some(if in_time { ending } else { Ending::TimedOut }));
+        });
+        Self { kill, ended, _watching: AbortOnDropHandle::new(watching) }
+    }
+}
+
+#[async_trait]
+impl Process for SystemProcess {
+    async fn wait(&mut self) -> Ending {
+        let ended = self.ended.wait_for(Option::is_some).await.map(|ending| *ending);
+        // The watching task tells before it ends, unless everything ends, and programs with it.
+        ended.ok().flatten().unwrap_or(Ending::Signalled(Signal::KILL.as_raw()))
+    }
+
+    fn kill(&mut self) {
+        self.kill.cancel();
     }
 }
 

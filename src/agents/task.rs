@@ -74,8 +74,6 @@ pub struct CreateTask {
     pub root: PathBuf,
     /// An empty directory outside the worktree, for temporary files; on the same file system, writes are atomic.
     pub scratch: PathBuf,
-    /// Whether the operator lets agents run commands.
-    pub commands_allowed: bool,
     /// Which model.
     pub model: ModelChoice,
     /// How much it may do.

@@ -1,7 +1,8 @@
 //! `pairbot demo`: the main job on this machine, for a person in a browser or, with `--once`, for nobody.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -11,11 +12,12 @@ use pairbot_protocol::ids::{IssueNumber, RepositoryId, RunId};
 use pairbot_protocol::policy::LABEL;
 
 use super::{complain, runtime, say};
-use crate::adapters::SystemClock;
-use crate::config::{LogConfig, LogFormat, ModelsConfig, Source};
+use crate::adapters::{SystemClock, SystemEntropy, SystemSpawner};
+use crate::config::{LogConfig, LogFormat, ModelsConfig, Sandbox, Source};
 use crate::demo::{MAINTAINER, Models, REPOSITORY, Stage, StageSettings, Summary, play, summarise};
 use crate::ports::Clock as _;
-use crate::server::Tuning;
+use crate::sandbox::{self, SandboxPorts, SandboxSettings, Standing};
+use crate::server::{self, Tuning};
 use crate::telemetry::{self, redact::Redactor};
 
 /// How long the simulated person waits for scripted models, and for real ones.
@@ -59,35 +61,80 @@ fn stories() -> String {
     list
 }
 
-async fn set(port: u16) -> anyhow::Result<(Stage, bool)> {
-    let mut settings = StageSettings { github_port: port, ..StageSettings::default() };
+/// Which sandbox this machine has. Where there is none the demo plays without: it is this person's own machine, and the
+/// commands are those of the demo's repository.
+async fn standing() -> anyhow::Result<Standing> {
+    let ports = SandboxPorts {
+        spawner: Arc::new(SystemSpawner),
+        clock: Arc::new(SystemClock),
+        entropy: Arc::new(SystemEntropy),
+    };
+    let scratch = tempfile::tempdir().context("no temporary directory for the demo")?;
+    let settings = SandboxSettings {
+        choice: Sandbox::Auto,
+        scratch_dir: scratch.path().to_owned(),
+        search_path: server::search_path(),
+        program: None,
+    };
+    Ok(sandbox::establish(ports, settings).await.standing())
+}
+
+async fn set(port: u16) -> anyhow::Result<(Stage, Introduction)> {
+    let standing = standing().await?;
+    let sandbox = if standing.runs_programs() { Sandbox::Auto } else { Sandbox::NoneAccepted };
+    let mut settings = StageSettings { github_port: port, sandbox, ..StageSettings::default() };
     let providers = ModelsConfig::load(&Source::of_environment(std::env::vars()))?;
     let real = providers.anthropic.is_some() || providers.openai.is_some();
     if real {
         settings.models = Models::Real(providers);
         settings.tuning = Tuning::default();
     }
-    Ok((Stage::set(settings).await?, real))
+    Ok((Stage::set(settings).await?, Introduction { real, standing }))
 }
 
-fn introduction(real: bool) -> &'static str {
-    if real {
-        "Real models play, with the key from your environment: this costs money, at most the policy's budget a run.\n\
-         Commands of agents and gates run on this machine without a sandbox (PAIRBOT_SANDBOX=none-i-accept).\n"
-    } else {
-        "Scripted models play: no key is needed and nothing is spent.\n\
-         Commands of agents and gates run on this machine without a sandbox (PAIRBOT_SANDBOX=none-i-accept).\n"
+/// What a person must know before the demo begins.
+#[derive(Debug)]
+struct Introduction {
+    real: bool,
+    standing: Standing,
+}
+
+impl Introduction {
+    fn models(&self) -> &'static str {
+        if self.real {
+            "Real models play, with the key from your environment: this costs money, at most the policy's budget a run."
+        } else {
+            "Scripted models play: no key is needed and nothing is spent."
+        }
+    }
+
+    fn commands(&self) -> String {
+        match &self.standing {
+            Standing::Bubblewrap { .. } => {
+                "Commands of agents and gates run in a sandbox (bubblewrap), without network.".to_owned()
+            }
+            Standing::NoneAccepted | Standing::Unavailable { .. } => format!(
+                "Commands of agents and gates run on this machine without a sandbox (PAIRBOT_SANDBOX=none-i-accept): {}.",
+                self.standing
+            ),
+        }
+    }
+}
+
+impl fmt::Display for Introduction {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(out, "{}\n{}", self.models(), self.commands())
     }
 }
 
 async fn watch(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let (mut stage, real) = set(arguments.port).await?;
+    let (mut stage, introduction) = set(arguments.port).await?;
     let mut issues = String::new();
     for story in STORIES {
         let number = stage.open_issue(story.issue_title, story.issue_body)?;
         // Writing to a string cannot fail.
         let _ = writeln!(issues, "  #{number} {}", story.issue_title);
-        if !real {
+        if !introduction.real {
             let _ = writeln!(issues, "     {}", story.about);
         }
     }
@@ -96,7 +143,7 @@ async fn watch(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         "{}\n  GitHub, simulated   {}/{REPOSITORY}/issues\n  Pairbot             http://{server}/\n\n\
          Open the first, choose an issue or write one, press \"Set label {LABEL}\" as `{MAINTAINER}`, watch its pull \
          request, and merge it.\n\n{issues}\nCtrl-C ends it; nothing is kept.\n",
-        introduction(real),
+        introduction,
         stage.github.url(),
     ));
     tokio::signal::ctrl_c().await.context("cannot listen for Ctrl-C")?;
@@ -107,12 +154,14 @@ async fn watch(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 }
 
 async fn once(arguments: &Arguments, story: &Story) -> anyhow::Result<ExitCode> {
-    let (mut stage, real) = set(arguments.port).await?;
+    let (mut stage, introduction) = set(arguments.port).await?;
     if !arguments.json {
-        say(introduction(real));
+        say(&introduction.to_string());
+    } else if !matches!(introduction.standing, Standing::Bubblewrap { .. }) {
+        complain(&format!("pairbot: {}\n", introduction.commands()));
     }
     let issue = stage.open_issue(story.issue_title, story.issue_body)?;
-    let played = play(&stage, &SystemClock, issue, PATIENCE[usize::from(real)]).await;
+    let played = play(&stage, &SystemClock, issue, PATIENCE[usize::from(introduction.real)]).await;
     let summary = the_end(&stage, issue, played.is_ok()).await;
     stage.stop_server().await;
     if let Err(error) = &played {

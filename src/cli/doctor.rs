@@ -107,7 +107,7 @@ async fn examine(config: &Config) -> anyhow::Result<Vec<Line>> {
             "take APP_ID and a private key from the App's settings page",
         )),
     }
-    lines.extend(machine::examine(config, machine.spawner.as_ref()).await);
+    lines.extend(machine::examine(config, &machine).await);
     lines.extend(models::examine(&config.models).await?);
     Ok(lines)
 }

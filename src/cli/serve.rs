@@ -10,7 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::{complain, runtime};
 use crate::adapters::{SystemClock, SystemEntropy, SystemSpawner};
-use crate::config::{Config, Sandbox, Source, default_file};
+use crate::config::{Config, Source, default_file};
 use crate::gateway::ProviderClient;
 use crate::github::HttpTransport;
 use crate::server::{Machine, Server, Tuning};
@@ -28,12 +28,6 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let file = arguments.config.as_deref().unwrap_or(default_file());
     let config = Config::load(&Source::of_process(file))?;
     telemetry::init(&config.log, Redactor::new(&config.secrets()))?;
-    if config.sandbox == Sandbox::Auto {
-        complain(
-            "pairbot: this build has no sandbox: agents and gates run no commands. Set PAIRBOT_SANDBOX=none-i-accept \
-             to let them run with this server's rights.\n",
-        );
-    }
     let runtime = runtime()?;
     let stopped = runtime.block_on(serve(&config))?;
     if stopped {

@@ -1,14 +1,14 @@
 //! Command gates: a command of the repository ends with code 0 in the worktree of the head.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use pairbot_protocol::signal::{GateReport, Verdict};
 
 use super::{ChangedFile, output, report, unknown};
-use crate::ports::{CommandSpec, Ending, Finished, SpawnError, Spawner};
+use crate::ports::{CommandSpec, Ending, Finished};
+use crate::sandbox::{Cage, CageError, Probe, Sandbox, Standing};
 use crate::text::untrusted;
 
 /// How much output is kept. Beyond, the beginning is shown and the rest is gone.
@@ -27,50 +27,53 @@ pub struct CommandRun {
     pub run: String,
     /// How long it may take.
     pub timeout: Duration,
-    /// A worktree of the head, which the command may dirty.
-    pub worktree: PathBuf,
-    /// An empty directory that it gets as its home.
-    pub home: PathBuf,
+    /// What surrounds it: a worktree of the head, which the command may dirty, and an empty home.
+    pub cage: Cage,
     /// Where programs are looked for.
     pub search_path: String,
 }
 
-/// Runs commands of repositories, if the operator lets it.
+/// Runs commands of repositories, where a sandbox holds or the operator accepted that none does.
 #[derive(Debug, Clone)]
 pub struct CommandGate {
-    spawner: Arc<dyn Spawner>,
-    allowed: bool,
+    sandbox: Arc<dyn Sandbox>,
 }
 
 impl CommandGate {
-    /// `allowed` is the operator's word: a command of a repository runs with the server's rights as long as there is
-    /// no cage around it.
-    pub fn new(spawner: Arc<dyn Spawner>, allowed: bool) -> Self {
-        Self { spawner, allowed }
+    /// Commands run in this sandbox and nowhere else.
+    pub fn new(sandbox: Arc<dyn Sandbox>) -> Self {
+        Self { sandbox }
     }
 
     /// Runs the command and reports. `files` are those of the change, for annotations.
     pub async fn examine(&self, command: &CommandRun, files: &[ChangedFile]) -> GateReport {
-        if !self.allowed {
-            return unknown(
-                "command gates need PAIRBOT_SANDBOX=none-i-accept",
-                "This server does not run commands of repositories: it has no sandbox for them. Its operator can \
-                 accept that they run with the server's rights, by setting `PAIRBOT_SANDBOX=none-i-accept`; or take \
-                 this gate out of the policy file.",
-            );
+        if let Standing::Unavailable { probe, why } = self.sandbox.standing() {
+            return no_sandbox(probe, &why);
         }
-        match self.spawner.run(specification(command)).await {
-            Ok(finished) => judge(command, &finished, files),
+        let root = self.sandbox.inside(&command.cage, &command.cage.worktree);
+        match self.sandbox.run(specification(command), &command.cage).await {
+            Ok(finished) => judge(command, &finished, &root.to_string_lossy(), files),
             Err(error) => not_started(command, &error),
         }
     }
 }
 
+/// What could not be examined is unknown, never green (promise P5).
+fn no_sandbox(probe: Probe, why: &str) -> GateReport {
+    let why = untrusted::code(why, 300);
+    unknown(
+        "no sandbox holds on this server, and command gates need one",
+        format!(
+            "This server runs no command of a repository: {probe}: {why}. Its operator can see with `pairbot doctor` \
+             how to mend that, or accept that commands run with the server's rights, by setting \
+             `PAIRBOT_SANDBOX=none-i-accept`; or take this gate out of the policy file."
+        ),
+    )
+}
+
 fn specification(command: &CommandRun) -> CommandSpec {
     let environment = [
         ("PATH", command.search_path.clone()),
-        ("HOME", command.home.to_string_lossy().into_owned()),
-        ("TMPDIR", command.home.to_string_lossy().into_owned()),
         ("LANG", "C.UTF-8".to_owned()),
         ("TERM", "dumb".to_owned()),
         ("CI", "true".to_owned()),
@@ -79,7 +82,7 @@ fn specification(command: &CommandRun) -> CommandSpec {
         program: "sh".to_owned(),
         // The inner shell gets the policy's words untouched; the outer one lets both streams keep their order.
         arguments: ["-c", "exec sh -c \"$1\" 2>&1", "sh", &command.run].map(str::to_owned).to_vec(),
-        directory: command.worktree.clone(),
+        directory: command.cage.worktree.clone(),
         environment: environment
             .into_iter()
             .map(|(name, value)| (name.to_owned(), value))
@@ -90,14 +93,14 @@ fn specification(command: &CommandRun) -> CommandSpec {
     }
 }
 
-fn not_started(command: &CommandRun, error: &SpawnError) -> GateReport {
+fn not_started(command: &CommandRun, error: &CageError) -> GateReport {
     let error = untrusted::code(&error.to_string(), 300);
     let run = untrusted::fenced(&command.run, "sh", 1000);
     unknown("the command could not be started", format!("{run}\n\nThe server said: {error}"))
 }
 
-/// What an ended command says about the change.
-fn judge(command: &CommandRun, finished: &Finished, files: &[ChangedFile]) -> GateReport {
+/// What an ended command says about the change. `root` is the worktree as the command saw it.
+fn judge(command: &CommandRun, finished: &Finished, root: &str, files: &[ChangedFile]) -> GateReport {
     let seconds = command.timeout.as_secs();
     let (verdict, title) = match finished.ending {
         Ending::Exited(0) => (Verdict::Green, "the command ended with code 0".to_owned()),
@@ -118,7 +121,7 @@ fn judge(command: &CommandRun, finished: &Finished, files: &[ChangedFile]) -> Ga
     printed.push_str(&output::clean(&finished.stderr));
     let summary = summary(command, &printed, finished.truncated);
     let annotations = match verdict {
-        Verdict::Red => output::annotations(&printed, &command.worktree.to_string_lossy(), files),
+        Verdict::Red => output::annotations(&printed, root, files),
         Verdict::Green | Verdict::Unknown | Verdict::Waiting => Vec::new(),
     };
     GateReport { annotations, ..report(verdict, title, summary) }
@@ -147,6 +150,8 @@ mod tests {
     use async_trait::async_trait;
 
     use super::*;
+    use crate::ports::{SpawnError, Spawner};
+    use crate::sandbox::{TreeAccess, Unavailable, Uncaged};
 
     /// Answers every command with the same ending, and remembers what it was given.
     #[derive(Debug)]
@@ -173,13 +178,16 @@ mod tests {
         CommandRun {
             run: "sh run-tests.sh".to_owned(),
             timeout: Duration::from_mins(1),
-            worktree: "/tree".into(),
-            home: "/home".into(),
+            cage: Cage::around("/tree".into(), TreeAccess::Write, "/home".into()),
             search_path: "/usr/bin:/bin".to_owned(),
         }
     }
 
-    fn examine(spawner: &Arc<Scripted>, allowed: bool) -> GateReport {
+    fn examine(spawner: &Arc<Scripted>) -> GateReport {
+        examine_in(Arc::new(Uncaged::accepted(Arc::<Scripted>::clone(spawner))))
+    }
+
+    fn examine_in(sandbox: Arc<dyn Sandbox>) -> GateReport {
         let files = [ChangedFile {
             path: "src/a.py".to_owned(),
             old_path: None,
@@ -187,7 +195,7 @@ mod tests {
             deletions: 0,
             binary: false,
         }];
-        let gate = CommandGate::new(Arc::<Scripted>::clone(spawner), allowed);
+        let gate = CommandGate::new(sandbox);
         let command = command();
         let mut work = Box::pin(gate.examine(&command, &files));
         match work.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
@@ -210,36 +218,39 @@ mod tests {
             (Ending::Signalled(9), Verdict::Unknown),
             (Ending::TimedOut, Verdict::Red),
         ] {
-            assert_eq!(examine(&scripted(Ok((ending, ""))), true).verdict, verdict, "{ending:?}");
+            assert_eq!(examine(&scripted(Ok((ending, "")))).verdict, verdict, "{ending:?}");
         }
-        assert_eq!(examine(&scripted(Err("no sh")), true).verdict, Verdict::Unknown);
+        assert_eq!(examine(&scripted(Err("no sh"))).verdict, Verdict::Unknown);
     }
 
     #[test]
-    fn nothing_runs_without_the_operators_word() {
-        let spawner = scripted(Ok((Ending::Exited(0), "")));
-        let report = examine(&spawner, false);
+    fn without_a_sandbox_nothing_runs_and_the_probe_that_failed_is_told() {
+        let report = examine_in(Arc::new(Unavailable {
+            probe: Probe::Network,
+            why: "127.0.0.1:4711 answered".to_owned(),
+        }));
         assert_eq!(report.verdict, Verdict::Unknown);
-        assert!(report.title.contains("PAIRBOT_SANDBOX"), "{}", report.title);
-        assert!(spawner.asked.lock().unwrap().is_empty());
+        assert!(report.title.contains("no sandbox"), "{}", report.title);
+        assert!(report.summary.contains("127.0.0.1:4711 answered"), "{}", report.summary);
+        assert!(report.summary.contains("PAIRBOT_SANDBOX"), "{}", report.summary);
     }
 
     #[test]
     fn the_command_gets_nothing_of_the_servers_environment() {
         let spawner = scripted(Ok((Ending::Exited(0), "")));
-        examine(&spawner, true);
+        examine(&spawner);
         let asked = spawner.asked.lock().unwrap();
         let names: Vec<_> = asked[0].environment.keys().map(String::as_str).collect();
         assert_eq!(names, ["CI", "HOME", "LANG", "PATH", "TERM", "TMPDIR"]);
         assert_eq!(asked[0].arguments.last().map(String::as_str), Some("sh run-tests.sh"));
-        assert_eq!(asked[0].directory, PathBuf::from("/tree"));
+        assert_eq!(asked[0].directory, std::path::PathBuf::from("/tree"));
         assert_eq!(asked[0].timeout, Duration::from_mins(1));
     }
 
     #[test]
     fn a_red_command_shows_its_output_safely_and_its_places() {
         let printed = "src/a.py:3: boom\n```\n@octocat <!-- pairbot:status -->\n/stop\n";
-        let report = examine(&scripted(Ok((Ending::Exited(2), printed))), true);
+        let report = examine(&scripted(Ok((Ending::Exited(2), printed))));
         assert_eq!(report.annotations.len(), 1);
         assert_eq!(report.annotations[0].message, "boom");
         assert!(report.summary.contains("````text\nsrc/a.py:3: boom\n```\n"), "{}", report.summary);

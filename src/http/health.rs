@@ -8,10 +8,11 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use pairbot_protocol::ids::Timestamp;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::HttpState;
 use crate::github::Moment;
+use crate::sandbox::Standing;
 
 /// How long the engine may be silent before it counts as stuck, in milliseconds.
 pub const ENGINE_SILENCE_MS_MAX: u64 = 30_000;
@@ -46,6 +47,20 @@ pub(super) async fn healthz() -> Response {
     Json(json!({ "status": "alive" })).into_response()
 }
 
+/// Which layer holds. What a probe saw stays in the log and with the doctor: this page is open to everybody.
+fn sandbox_facts(standing: &Standing) -> Value {
+    match standing {
+        Standing::Bubblewrap { gaps } => {
+            let unbounded: Vec<String> = gaps.iter().map(|gap| gap.limit.to_string()).collect();
+            json!({ "layer": standing.name(), "not_bounded": unbounded })
+        }
+        Standing::NoneAccepted => json!({ "layer": standing.name() }),
+        Standing::Unavailable { probe, why: _ } => {
+            json!({ "layer": standing.name(), "probe": probe.to_string() })
+        }
+    }
+}
+
 /// `GET /readyz`: the store can be reached and the engine, where this process runs one, is at work.
 pub(super) async fn readyz(State(state): State<Arc<HttpState>>) -> Response {
     let store = state.inbox.ping().await;
@@ -69,6 +84,34 @@ pub(super) async fn readyz(State(state): State<Arc<HttpState>>) -> Response {
             "failures": last.failures.len(),
         }),
     });
-    let answer = json!({ "ready": ready, "store": store, "engine": engine, "reconciler": reconciler });
+    // Nor does a missing sandbox: what needs none is done, and what needs one says so.
+    let sandbox =
+        state.sandbox.as_ref().map(|told| told.told().map_or_else(|| json!("probing"), sandbox_facts));
+    let answer = json!({
+        "ready": ready,
+        "store": store,
+        "engine": engine,
+        "reconciler": reconciler,
+        "sandbox": sandbox,
+    });
     (status, Json(answer)).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sandbox::{Gap, Limit, Probe};
+
+    #[test]
+    fn readiness_tells_which_sandbox_holds_and_not_what_a_probe_saw() {
+        let why = "/srv/secret-place".to_owned();
+        let gaps = vec![Gap { limit: Limit::Memory, why: why.clone() }];
+        let held = sandbox_facts(&Standing::Bubblewrap { gaps });
+        assert_eq!(held, json!({ "layer": "bubblewrap", "not_bounded": ["memory"] }));
+        let none = sandbox_facts(&Standing::Unavailable { probe: Probe::Files, why: why.clone() });
+        assert_eq!(none["layer"], "unavailable");
+        assert!(none["probe"].as_str().is_some_and(|probe| probe.contains("file of the host")), "{none}");
+        assert!(!held.to_string().contains(&why) && !none.to_string().contains(&why));
+        assert_eq!(sandbox_facts(&Standing::NoneAccepted), json!({ "layer": "none-accepted" }));
+    }
 }

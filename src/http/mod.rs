@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::ports::Clock;
 use crate::reconciler::Pulse;
+use crate::sandbox::ToldStanding;
 use crate::store::{self, Accepted, Delivery, Store};
 
 use health::EngineHealth;
@@ -60,6 +61,8 @@ pub struct HttpState {
     pub engine: Option<EngineHealth>,
     /// The reconciler's pulse; none if this process runs none.
     pub reconciler: Option<Pulse>,
+    /// Which sandbox holds; none if this process runs no programs.
+    pub sandbox: Option<ToldStanding>,
 }
 
 /// Every route of the server.

@@ -94,6 +94,7 @@ impl Server {
             clock: Arc::new(clock.clone()),
             engine: Some(engine.clone()),
             reconciler: None,
+            sandbox: None,
         };
         Self { inbox, clock, engine, secret, router: router(Arc::new(state)) }
     }
@@ -345,7 +346,10 @@ async fn ready_means_that_store_and_engine_work() {
     let server = Server::new();
     let answer = |ready: bool, store: &str, engine: &str| {
         let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-        (status, json!({ "ready": ready, "store": store, "engine": engine, "reconciler": null }))
+        (
+            status,
+            json!({ "ready": ready, "store": store, "engine": engine, "reconciler": null, "sandbox": null }),
+        )
     };
     assert_eq!(server.get("/readyz").await, answer(false, "reachable", "silent"));
     server.engine.beat(server.clock.now());

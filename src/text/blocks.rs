@@ -41,8 +41,17 @@ pub(super) fn check_name(gate: &GateName) -> String {
 }
 
 /// What people must know about this server; empty if there is nothing.
-pub(super) fn notices(notices: &[Notice]) -> String {
-    notices.iter().map(|notice| format!("> **Note:** {}", notice.words())).collect::<Vec<_>>().join("\n>\n")
+pub(super) fn notices<'a>(notices: impl IntoIterator<Item = &'a Notice>) -> String {
+    notices
+        .into_iter()
+        .map(|notice| format!("> **Note:** {}", notice.words()))
+        .collect::<Vec<_>>()
+        .join("\n>\n")
+}
+
+/// What people must know about this server before they look at any verdict.
+pub(super) fn notices_for_everybody(facts: &RunFacts) -> String {
+    notices(facts.notices.iter().filter(|notice| notice.concerns_everybody()))
 }
 
 /// What was spent, on one line.

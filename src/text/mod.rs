@@ -31,6 +31,9 @@ pub use review::{finding_comment, review_body};
 pub use status::status_comment;
 pub use stray::stray;
 
+use std::fmt::Write as _;
+
+use crate::sandbox::{Limit, Probe};
 use crate::store::{Budget, SpendLine};
 
 /// What the texts need besides the run.
@@ -49,30 +52,67 @@ pub struct RunFacts {
 }
 
 /// Something about this server that belongs on every verdict.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Notice {
     /// Commands of the repository and of agents run with the server's rights.
     CommandsWithoutSandbox,
+    /// They run in a sandbox.
+    CommandsInSandbox {
+        /// What it does not bound on this server.
+        unbounded: Vec<Limit>,
+    },
+    /// They do not run at all.
+    NoCommands {
+        /// Why no sandbox holds.
+        probe: Probe,
+    },
     /// The models are scripted: nothing here was thought of by one.
     ScriptedModels,
 }
 
 impl Notice {
     /// Whether it bears on what a reviewer wrote, and not on what was run: a review repeats no more than that.
-    fn concerns_reading(self) -> bool {
+    fn concerns_reading(&self) -> bool {
         match self {
-            Self::CommandsWithoutSandbox => false,
+            Self::CommandsWithoutSandbox | Self::CommandsInSandbox { .. } | Self::NoCommands { .. } => false,
             Self::ScriptedModels => true,
         }
     }
 
-    fn words(self) -> &'static str {
+    /// Whether people must know it before they look at any verdict; the rest stands on the check runs alone.
+    fn concerns_everybody(&self) -> bool {
+        match self {
+            Self::CommandsWithoutSandbox | Self::ScriptedModels => true,
+            Self::CommandsInSandbox { .. } | Self::NoCommands { .. } => false,
+        }
+    }
+
+    fn words(&self) -> String {
         match self {
             Self::CommandsWithoutSandbox => {
                 "Commands run without a sandbox on this server, by its operator's choice \
                  (`PAIRBOT_SANDBOX=none-i-accept`)."
+                    .to_owned()
             }
-            Self::ScriptedModels => "The agents of this server are scripted: this is a demonstration.",
+            Self::CommandsInSandbox { unbounded } => {
+                let mut words =
+                    "Commands run in a sandbox on this server (bubblewrap): no network, no file and no \
+                                 process of the server."
+                        .to_owned();
+                for limit in unbounded {
+                    // Writing to a string cannot fail.
+                    let _ = write!(words, " Not bounded there: {limit}.");
+                }
+                words
+            }
+            Self::NoCommands { probe } => {
+                format!(
+                    "No command of agents or of the repository runs on this server, for no sandbox holds there: {probe}."
+                )
+            }
+            Self::ScriptedModels => {
+                "The agents of this server are scripted: this is a demonstration.".to_owned()
+            }
         }
     }
 }

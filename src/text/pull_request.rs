@@ -2,7 +2,7 @@
 
 use pairbot_protocol::run::{Phase, Run};
 
-use super::blocks::{body, cost_line, cost_table, folded, notices};
+use super::blocks::{body, cost_line, cost_table, folded, notices_for_everybody};
 use super::checks::overview;
 use super::findings::every;
 use super::prose::prose;
@@ -42,7 +42,7 @@ pub fn pull_request_body(run: &Run, facts: &RunFacts) -> String {
         "## What reviewers found".to_owned(),
         every(run),
         cost,
-        notices(&facts.notices),
+        notices_for_everybody(facts),
         footer(run, facts),
     ])
 }

@@ -4,7 +4,7 @@ use pairbot_protocol::checks;
 use pairbot_protocol::ids::GateName;
 use pairbot_protocol::run::{Phase, ReviewProgress, Run, Validation};
 
-use super::blocks::{body, check_name, cost_line, cost_table, counted, folded, notices, table};
+use super::blocks::{body, check_name, cost_line, cost_table, counted, folded, notices_for_everybody, table};
 use super::checks::word;
 use super::findings::{every, holding};
 use super::prose::cell;
@@ -26,7 +26,7 @@ pub fn status_comment(run: &Run, facts: &RunFacts) -> String {
         parts.push(format!("**{} open**\n\n{}", counted(open, "finding"), holding(run)));
     }
     parts.push(unpublished::part(run));
-    parts.push(notices(&facts.notices));
+    parts.push(notices_for_everybody(facts));
     if !run.findings.is_empty() {
         let title = format!("All findings ({})", run.findings.len());
         parts.push(folded(&title, &every(run)));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use pairbot_protocol::ids::{MalformedId, Money, TreeSha, Usage};
 
-use crate::agents::{Checkpoint, CheckpointError, TranscriptError, TranscriptStore, Turn};
+use crate::agents::{Checkpoint, CheckpointError, Repository, TranscriptError, TranscriptStore, Turn};
 use crate::gateway::{AccountError, BudgetAccount, ReservationId};
 use crate::git::Worktree;
 use crate::ports::Clock;
@@ -98,7 +98,7 @@ impl TranscriptStore for TaskTranscript {
     }
 }
 
-/// The files of a creator's worktree.
+/// The files of an agent's worktree.
 pub(super) struct TaskFiles<'a> {
     pub(super) worktree: &'a Worktree,
 }
@@ -113,5 +113,12 @@ impl Checkpoint for TaskFiles<'_> {
     async fn go_back(&self, name: &str) -> Result<(), CheckpointError> {
         let tree: TreeSha = name.parse().map_err(|error: MalformedId| CheckpointError(error.to_string()))?;
         self.worktree.go_back(&tree).await.map_err(|error| CheckpointError(error.to_string()))
+    }
+}
+
+#[async_trait]
+impl Repository for TaskFiles<'_> {
+    async fn begin(&self) -> Result<(), CheckpointError> {
+        self.worktree.begin_repository().await.map_err(|error| CheckpointError(error.to_string()))
     }
 }

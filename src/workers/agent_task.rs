@@ -1,5 +1,7 @@
 //! What the tasks of agents have in common: limits, who pays, and what their failures mean.
 
+use std::sync::Arc;
+
 use pairbot_protocol::finding::{Claim, Finding};
 use pairbot_protocol::ids::{Round, Timestamp};
 use pairbot_protocol::run::Run;
@@ -9,6 +11,7 @@ use super::account::{TaskAccount, TaskTranscript};
 use super::tools::Home;
 use super::{Assignment, Setback, Tools};
 use crate::agents::{AgentFailure, AgentLimits, OpenFinding};
+use crate::gateway::BudgetAccount;
 
 /// Most bytes of `AGENTS.md` that an agent is given.
 const GUIDANCE_BYTES_MAX: usize = 64 * 1024;
@@ -59,8 +62,9 @@ pub(super) fn limits(tools: &Tools, run: &Run) -> AgentLimits {
 }
 
 /// The run's money, spent for this task.
-pub(super) fn account(tools: &Tools, task: &Assignment<'_>) -> TaskAccount {
-    TaskAccount { store: tools.store.clone(), clock: tools.clock.clone(), lease: task.lease().clone() }
+pub(super) fn account(tools: &Tools, task: &Assignment<'_>) -> Arc<dyn BudgetAccount> {
+    let (store, clock) = (tools.store.clone(), tools.clock.clone());
+    Arc::new(TaskAccount { store, clock, lease: task.lease().clone() })
 }
 
 /// The conversation of a role in a round.

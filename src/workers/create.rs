@@ -13,6 +13,7 @@ use pairbot_protocol::signal::{CreateOutcome, Failure, Signal, Verdict};
 
 use super::account::TaskFiles;
 use super::agent_task::{self, Ended};
+use super::task_gates::TaskGates;
 use super::tools::Home;
 use super::workspace::Workspace;
 use super::{Assignment, Product, Setback, Tools};
@@ -59,6 +60,7 @@ pub(super) async fn create(
     };
     workspace.have(&home, &start).await?;
     let opened = workspace.worktree(run.id, round, &role(attempt), &start).await?;
+    let (agent, model) = tools.choose(&policy(run)?.creator)?;
     let transcript = agent_task::transcript(tools, task, "create", round, attempt, opened.resumed);
     let account = agent_task::account(tools, task);
     let scratch = tempfile::tempdir_in(&tools.scratch_dir)
@@ -75,14 +77,20 @@ pub(super) async fn create(
         feedback: feedback(run, round),
         root: opened.worktree.path(),
         scratch: scratch.path().to_owned(),
-        commands_allowed: tools.agents.commands_allowed,
-        model: tools.agents.choose(&policy(run)?.creator)?,
+        model,
         limits: agent_task::limits(tools, run),
     };
     let files = TaskFiles { worktree: &opened.worktree };
-    let ports =
-        TaskPorts { account: &account, transcript: &transcript, files: Some(&files), stop: &tools.stop };
-    let made = tools.agent.create(order, ports).await;
+    let gates = TaskGates { tools, run, workspace: &workspace, worktree: &opened.worktree, start: &start };
+    let ports = TaskPorts {
+        account: &account,
+        transcript: &transcript,
+        files: Some(&files),
+        repository: &files,
+        gates: Some(&gates),
+        stop: &tools.stop,
+    };
+    let made = agent.create(order, ports).await;
     let spend = agent_task::spend(tools, task).await?;
     let outcome = match made.result {
         Ok(hand_in) => {

@@ -11,6 +11,7 @@ use super::{Assignment, Product, Setback, Tools};
 use crate::gates::{ChangedFile, ci, command, paths, size};
 use crate::git::{self, DiffLimits};
 use crate::github::{ForeignCheck, ForeignState};
+use crate::sandbox::{Cage, TreeAccess};
 
 pub(super) async fn examine(
     tools: &Tools,
@@ -52,7 +53,7 @@ pub(super) async fn examine(
     Ok(product)
 }
 
-async fn run_command(
+pub(super) async fn run_command(
     tools: &Tools,
     worktree: std::path::PathBuf,
     line: &str,
@@ -64,11 +65,10 @@ async fn run_command(
     let run = command::CommandRun {
         run: line.to_owned(),
         timeout: std::time::Duration::from_millis(timeout_ms),
-        worktree,
-        home: scratch.path().to_owned(),
+        cage: Cage::around(worktree, TreeAccess::Write, scratch.path().to_owned()),
         search_path: tools.agents.search_path.clone(),
     };
-    let gate = command::CommandGate::new(tools.spawner.clone(), tools.agents.commands_allowed);
+    let gate = command::CommandGate::new(tools.sandbox.clone());
     Ok(gate.examine(&run, files).await)
 }
 
@@ -85,7 +85,7 @@ async fn changes(
     Ok((workspace, files))
 }
 
-fn changed_file(file: git::ChangedFile) -> ChangedFile {
+pub(super) fn changed_file(file: git::ChangedFile) -> ChangedFile {
     let count = |lines: u64| u32::try_from(lines).unwrap_or(u32::MAX);
     ChangedFile {
         path: file.path,

@@ -12,11 +12,11 @@ use crate::policy;
 pub(super) async fn inspect(tools: &Tools, task: &Assignment<'_>, by: &Actor) -> Result<Product, Setback> {
     let run = &task.run;
     let home = tools.home(run).await?;
-    let inspection = look(run, &home, by).await?;
+    let inspection = look(tools, run, &home, by).await?;
     Ok(Product::signal(run, Signal::Inspected(inspection)))
 }
 
-async fn look(run: &Run, home: &Home, by: &Actor) -> Result<Inspection, Setback> {
+async fn look(tools: &Tools, run: &Run, home: &Home, by: &Actor) -> Result<Inspection, Setback> {
     let github = &home.client;
     let issue = github.issue(run.id.issue).await?;
     let labelled = issue.labels.iter().any(|label| label.eq_ignore_ascii_case(LABEL));
@@ -24,10 +24,15 @@ async fn look(run: &Run, home: &Home, by: &Actor) -> Result<Inspection, Setback>
         return Ok(Inspection::Gone);
     }
     let permission = github.permission_of(by.login.as_str()).await?;
-    let policy = match read_policy(home).await? {
-        Ok(policy) => policy,
+    let rules = match read_policy(home).await? {
+        Ok(rules) => rules,
         Err(problems) => return Ok(Inspection::PolicyInvalid { problems }),
     };
+    let problems = tools.roster.problems(&rules);
+    if !problems.is_empty() {
+        let problems = problems.iter().map(|problem| format!("{}: {problem}", policy::PATH)).collect();
+        return Ok(Inspection::PolicyInvalid { problems });
+    }
     let default_branch = &home.facts.default_branch;
     let Some(base) = github.base_tip(default_branch).await? else {
         return Err(Setback::agent(format!(
@@ -42,7 +47,7 @@ async fn look(run: &Run, home: &Home, by: &Actor) -> Result<Inspection, Setback>
         }
         None => None,
     };
-    Ok(Inspection::Fit { permission, policy: Box::new(policy), base, branch_head, pull_request })
+    Ok(Inspection::Fit { permission, policy: Box::new(rules), base, branch_head, pull_request })
 }
 
 /// What the protocol keeps of a pull request.

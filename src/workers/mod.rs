@@ -16,6 +16,7 @@ mod publish;
 mod review;
 mod setback;
 mod sweep;
+mod task_gates;
 mod tools;
 mod workspace;
 

@@ -8,6 +8,7 @@ use pairbot_protocol::policy::ReviewerPolicy;
 use pairbot_protocol::run::{Phase, ReviewProgress, Run};
 use pairbot_protocol::signal::{ReviewOutcome, Signal};
 
+use super::account::TaskFiles;
 use super::agent_task::{self, Ended};
 use super::tools::Home;
 use super::workspace::Workspace;
@@ -38,6 +39,9 @@ pub(super) async fn review(
     let key = format!("review-{reviewer}-{}", task.lease().task());
     let transcript = agent_task::transcript(tools, task, &key, round, 1, true);
     let account = agent_task::account(tools, task);
+    let (agent, model) = tools.choose(&rules.agent)?;
+    let scratch = tempfile::tempdir_in(&tools.scratch_dir)
+        .map_err(|error| Setback::Retry(format!("no scratch directory: {error}")))?;
     let order = ReviewTask {
         repository: home.facts.full_name.to_string(),
         issue: run.id.issue,
@@ -56,11 +60,20 @@ pub(super) async fn review(
             .map(agent_task::open_finding)
             .collect(),
         root: opened.worktree.path(),
-        model: tools.agents.choose(&rules.agent)?,
+        scratch: scratch.path().to_owned(),
+        model,
         limits: agent_task::limits(tools, run),
     };
-    let ports = TaskPorts { account: &account, transcript: &transcript, files: None, stop: &tools.stop };
-    let read = tools.agent.review(order, ports).await;
+    let files = TaskFiles { worktree: &opened.worktree };
+    let ports = TaskPorts {
+        account: &account,
+        transcript: &transcript,
+        files: None,
+        repository: &files,
+        gates: None,
+        stop: &tools.stop,
+    };
+    let read = agent.review(order, ports).await;
     let spend = agent_task::spend(tools, task).await?;
     let outcome = match read.result {
         Ok(review) => ReviewOutcome::Submitted {

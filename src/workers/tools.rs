@@ -10,12 +10,13 @@ use pairbot_protocol::run::Run;
 use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
 
-use crate::agents::Agent;
+use crate::agents::{Agent, Roster};
 use crate::gateway::{ModelChoice, ProviderKind};
 use crate::git::{Git, GitError, Remote};
 use crate::github::{GitAccess, GitHub, OwnAccount, RepositoryClient, RepositoryFacts};
-use crate::ports::{Clock, Entropy, Spawner};
+use crate::ports::{Clock, Entropy};
 use crate::reconciler::Pulse;
+use crate::sandbox::Sandbox;
 use crate::store::Store;
 
 use super::Setback;
@@ -32,13 +33,13 @@ pub struct Tools {
     /// Pairbot's own git.
     pub git: Git,
     /// Who writes and reads changes.
-    pub agent: Arc<dyn Agent>,
+    pub roster: Roster,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Chance.
     pub entropy: Arc<dyn Entropy>,
-    /// Other programs.
-    pub spawner: Arc<dyn Spawner>,
+    /// Where every program runs that a repository or an agent has a say in. There is no other way to run one.
+    pub sandbox: Arc<dyn Sandbox>,
     /// How agents are run.
     pub agents: AgentSettings,
     /// Who is asked to look when something may have happened that nobody can tell.
@@ -56,8 +57,6 @@ pub struct AgentSettings {
     pub model: ModelChoice,
     /// The model for the other provider, if it is configured too.
     pub other_model: Option<ModelChoice>,
-    /// Whether the operator lets agents and gates run commands without a sandbox.
-    pub commands_allowed: bool,
     /// Whether the models are scripted, as in the demo, which everything shown must say.
     pub scripted: bool,
     /// How many answers of a model one task may have.
@@ -69,12 +68,12 @@ pub struct AgentSettings {
 }
 
 impl AgentSettings {
-    /// The model that a policy's choice means here.
-    pub(super) fn choose(&self, choice: &AgentChoice) -> Result<ModelChoice, Setback> {
-        let kind = choice.provider.map(|provider| match provider {
+    /// The model that a policy's choice means here, of the provider that the chosen agent calls if it calls only one.
+    fn model(&self, choice: &AgentChoice, of: Option<ProviderKind>) -> Result<ModelChoice, Setback> {
+        let kind = of.or(choice.provider.map(|provider| match provider {
             Provider::Anthropic => ProviderKind::Anthropic,
             Provider::Openai => ProviderKind::OpenAi,
-        });
+        }));
         let configured = [Some(&self.model), self.other_model.as_ref()];
         let default = match kind {
             None => Some(&self.model),
@@ -82,7 +81,8 @@ impl AgentSettings {
         };
         let default = default.ok_or_else(|| {
             Setback::agent(
-                "the policy names a provider for which this server has no key; ask its operator for one",
+                "the policy names a provider, or an agent that calls one, for which this server has no key; ask its \
+                 operator for one",
             )
         })?;
         let model = choice.model.clone().unwrap_or_else(|| default.model.clone());
@@ -97,6 +97,14 @@ pub(super) struct Home {
 }
 
 impl Tools {
+    /// Who a policy's choice means here, and with which model. What the operator has taken back since the policy was
+    /// adopted is told as if it had never been there.
+    pub(super) fn choose(&self, choice: &AgentChoice) -> Result<(Arc<dyn Agent>, ModelChoice), Setback> {
+        let chosen = self.roster.choose(choice).map_err(|error| Setback::agent(error.to_string()))?;
+        let model = self.agents.model(choice, chosen.provider)?;
+        Ok((chosen.agent, model))
+    }
+
     /// The client for a run's repository.
     pub(super) fn repository(&self, run: &Run) -> RepositoryClient {
         self.github.repository(run.installation, run.id.repository)

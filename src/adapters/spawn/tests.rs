@@ -124,3 +124,59 @@ async fn no_core_dump_is_written() {
     let text = String::from_utf8(done.stdout).unwrap();
     assert_eq!(text, "0\n");
 }
+
+/// Starts a shell that prints its process id and that of a child, and reads both.
+async fn talking(script: &str, timeout: Duration) -> (Started, Vec<i32>) {
+    let place = tempfile::tempdir().unwrap();
+    let script = format!("sleep 300 & echo $! $$; {script}");
+    let command = CommandSpec { timeout, ..shell(&script, place.path()) };
+    let mut started = SystemSpawner.start(command).await.unwrap();
+    let mut line = Vec::new();
+    while line.last() != Some(&b'\n') {
+        line.push(started.stdout.read_u8().await.unwrap());
+    }
+    let pids = String::from_utf8(line).unwrap();
+    (started, pids.split_whitespace().map(|pid| pid.parse().unwrap()).collect())
+}
+
+#[tokio::test]
+async fn a_program_is_talked_with_and_its_ending_is_told_again() {
+    let (mut started, pids) =
+        talking("read word; echo heard $word; echo oops >&2; exit 7", Duration::from_mins(1)).await;
+    started.stdin.write_all(b"hello\n").await.unwrap();
+    let (mut said, mut complained) = (String::new(), String::new());
+    assert_eq!(started.process.wait().await, Ending::Exited(7));
+    assert_eq!(started.process.wait().await, Ending::Exited(7));
+    started.stdout.read_to_string(&mut said).await.unwrap();
+    started.stderr.read_to_string(&mut complained).await.unwrap();
+    assert_eq!((said.as_str(), complained.as_str()), ("heard hello\n", "oops\n"));
+    gone(pids[0]).await;
+}
+
+#[tokio::test]
+async fn a_program_that_is_told_to_end_takes_its_children_with_it() {
+    let (mut started, pids) = talking("sleep 300", Duration::from_mins(1)).await;
+    started.process.kill();
+    assert_eq!(started.process.wait().await, Ending::Signalled(9));
+    for pid in pids {
+        gone(pid).await;
+    }
+}
+
+#[tokio::test]
+async fn a_program_that_nobody_holds_any_more_is_killed_with_its_children() {
+    let (started, pids) = talking("sleep 300", Duration::from_mins(1)).await;
+    drop(started);
+    for pid in pids {
+        gone(pid).await;
+    }
+}
+
+#[tokio::test]
+async fn the_time_of_a_program_is_over_though_nobody_waits_for_it() {
+    let (mut started, pids) = talking("sleep 300", Duration::from_millis(500)).await;
+    for pid in pids {
+        gone(pid).await;
+    }
+    assert_eq!(started.process.wait().await, Ending::TimedOut);
+}

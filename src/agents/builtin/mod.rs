@@ -27,7 +27,8 @@ use super::prompts::{self, Opening};
 use super::task::{AgentLimits, CreateTask, ReviewTask};
 use super::{Agent, TaskPorts};
 use crate::gateway::{Gateway, ModelChoice};
-use crate::ports::{Clock, Spawner};
+use crate::ports::Clock;
+use crate::sandbox::Sandbox;
 
 /// The share of a model's window that a change may fill at the beginning of a review.
 const DIFF_WINDOW_SHARE: u64 = 2;
@@ -36,7 +37,7 @@ const DIFF_WINDOW_SHARE: u64 = 2;
 pub struct BuiltinAgent {
     gateway: Arc<Gateway>,
     clock: Arc<dyn Clock>,
-    spawner: Arc<dyn Spawner>,
+    sandbox: Arc<dyn Sandbox>,
     stream: bool,
 }
 
@@ -56,8 +57,8 @@ struct Job {
 
 impl BuiltinAgent {
     /// An agent that streams the model's answers.
-    pub fn new(gateway: Arc<Gateway>, clock: Arc<dyn Clock>, spawner: Arc<dyn Spawner>) -> Self {
-        Self { gateway, clock, spawner, stream: true }
+    pub fn new(gateway: Arc<Gateway>, clock: Arc<dyn Clock>, sandbox: Arc<dyn Sandbox>) -> Self {
+        Self { gateway, clock, sandbox, stream: true }
     }
 
     /// Asks for whole answers instead, for servers that cannot stream.
@@ -92,8 +93,8 @@ impl BuiltinAgent {
     }
 
     fn create_toolbox(&self, task: &CreateTask) -> Result<Toolbox, AgentFailure> {
-        let commands =
-            task.commands_allowed.then(|| (Arc::clone(&self.spawner), task.limits.command_timeout));
+        let runs = self.sandbox.standing().runs_programs();
+        let commands = runs.then(|| (Arc::clone(&self.sandbox), task.limits.command_timeout));
         let access = WriteAccess { scratch: task.scratch.clone(), commands };
         Ok(Toolbox::writing(open(&task.root)?, access))
     }

@@ -46,7 +46,6 @@ fn create_task() -> CreateTask {
         feedback: vec![Feedback { author: "maria".parse().unwrap(), body: "Half up, please.".to_owned() }],
         root: PathBuf::from("."),
         scratch: PathBuf::from("."),
-        commands_allowed: false,
         model: model(),
         limits: limits(),
     }

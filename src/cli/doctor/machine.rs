@@ -6,22 +6,24 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::Line;
-use crate::config::{Config, Database, Sandbox};
+use crate::config::{Config, Database};
 use crate::git::GitSettings;
 use crate::ports::{CommandSpec, Spawner};
+use crate::sandbox::{Limit, Probe, Standing};
+use crate::server::{self, Machine};
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Store, StoreError};
 
 /// The oldest git that `merge-tree --write-tree` and the messages we read are known of.
 const GIT_OLDEST: [u32; 2] = [2, 39];
 
-pub(super) async fn examine(config: &Config, spawner: &dyn Spawner) -> Vec<Line> {
+pub(super) async fn examine(config: &Config, machine: &Machine) -> Vec<Line> {
     vec![
-        git(&config.storage.data_dir, spawner).await,
+        git(&config.storage.data_dir, machine.spawner.as_ref()).await,
         data_dir(&config.storage.data_dir),
         database(&config.storage.database),
         dead_letters(&config.storage.database).await,
-        sandbox(config.sandbox),
+        sandbox(config, machine).await,
     ]
 }
 
@@ -114,16 +116,53 @@ async fn dead_letters(database: &Database) -> Line {
     }
 }
 
-fn sandbox(sandbox: Sandbox) -> Line {
-    match sandbox {
-        Sandbox::Auto => Line::warn(
-            "sandbox: this build has none, so agents and gates run no commands",
-            "set PAIRBOT_SANDBOX=none-i-accept to let them run with this server's rights",
-        ),
-        Sandbox::NoneAccepted => Line::warn(
+/// Which layer holds is found out by the probes that the server itself makes when it starts.
+async fn sandbox(config: &Config, machine: &Machine) -> Line {
+    let scratch = match tempfile::tempdir() {
+        Ok(scratch) => scratch,
+        Err(error) => return Line::fail(format!("sandbox: no temporary directory: {error}"), "make room"),
+    };
+    let sandbox = server::sandbox(config, machine, None, scratch.path()).await;
+    let standing = sandbox.standing();
+    match &standing {
+        Standing::Bubblewrap { gaps } if gaps.is_empty() => Line::ok(format!("sandbox: {standing}")),
+        Standing::Bubblewrap { gaps } => {
+            let mend: Vec<&str> = gaps.iter().map(|gap| mend_gap(gap.limit)).collect();
+            Line::warn(format!("sandbox: {standing}"), mend.join("; "))
+        }
+        Standing::NoneAccepted => Line::warn(
             "sandbox: none; agents and gates run commands with this server's rights, as you accepted",
-            "unset PAIRBOT_SANDBOX to let them run none",
+            "unset PAIRBOT_SANDBOX, so that they run in a sandbox where one holds and else not at all",
         ),
+        Standing::Unavailable { probe, .. } => Line::warn(format!("sandbox: {standing}"), mend_probe(*probe)),
+    }
+}
+
+fn mend_probe(probe: Probe) -> &'static str {
+    match probe {
+        Probe::Present => "on Linux, install bubblewrap 0.5 or newer: `apt-get install bubblewrap`",
+        Probe::Starts => {
+            "let this user make user namespaces: `sysctl -w kernel.unprivileged_userns_clone=1 \
+             user.max_user_namespaces=10000`; on Ubuntu 24.04 and newer also \
+             `sysctl -w kernel.apparmor_restrict_unprivileged_userns=0`; in Docker `--security-opt \
+             seccomp=unconfined --security-opt apparmor=unconfined --security-opt systempaths=unconfined`"
+        }
+        Probe::Files | Probe::Processes | Probe::Network | Probe::Survivors => {
+            "update bubblewrap and the kernel, and report this; PAIRBOT_SANDBOX=none-i-accept runs commands with this \
+             server's rights"
+        }
+    }
+}
+
+fn mend_gap(limit: Limit) -> &'static str {
+    match limit {
+        Limit::Memory => {
+            "to bound memory, let this user make control groups with the memory controller: run as root, or \
+             `Delegate=yes` in the systemd unit; or bound the whole server from outside"
+        }
+        Limit::Processes => {
+            "to bound processes, the same with the pids controller, or `TasksMax=` on the systemd unit"
+        }
     }
 }
 

@@ -15,6 +15,7 @@ use pairbot_protocol::run::Run;
 use super::tools::Home;
 use super::{Assignment, Product, Setback, Tools};
 use crate::github::Marker;
+use crate::sandbox::Standing;
 use crate::text::{self, Notice, RunFacts};
 
 pub(super) async fn publish(
@@ -43,10 +44,13 @@ pub(super) async fn publish(
 /// What texts say beside the run itself.
 pub(super) async fn facts(tools: &Tools, run: &Run, home: &Home) -> Result<RunFacts, Setback> {
     let url = home.facts.clone_url.trim_end_matches(".git").to_owned();
-    let mut notices = Vec::new();
-    if tools.agents.commands_allowed {
-        notices.push(Notice::CommandsWithoutSandbox);
-    }
+    let mut notices = vec![match tools.sandbox.standing() {
+        Standing::NoneAccepted => Notice::CommandsWithoutSandbox,
+        Standing::Bubblewrap { gaps } => {
+            Notice::CommandsInSandbox { unbounded: gaps.into_iter().map(|gap| gap.limit).collect() }
+        }
+        Standing::Unavailable { probe, why: _ } => Notice::NoCommands { probe },
+    }];
     if tools.agents.scripted {
         notices.push(Notice::ScriptedModels);
     }

@@ -20,16 +20,11 @@ use crate::gateway::tests::ports::{MemoryAccount, TestClock};
 use crate::gateway::tests::server::{ModelServer, Prepared, anthropic_stream, error, text, tool};
 use crate::gateway::tests::{gateway, gateway_with};
 use crate::gateway::{Block, PriceTable, ProviderKind, StopReason};
-use crate::ports::{CommandSpec, Finished, SpawnError};
+use crate::sandbox::{Probe, Unavailable};
 
-#[derive(Debug)]
-struct NoSpawner;
-
-#[async_trait]
-impl Spawner for NoSpawner {
-    async fn run(&self, command: CommandSpec) -> Result<Finished, SpawnError> {
-        panic!("nothing may be run: {command:?}")
-    }
+/// Where no command is run, and no model is offered to run one.
+fn no_sandbox() -> Arc<Unavailable> {
+    Arc::new(Unavailable { probe: Probe::Present, why: "not in this test".to_owned() })
 }
 
 #[derive(Debug, Default)]
@@ -88,7 +83,7 @@ impl Bench {
         let server = ModelServer::start(answers).await;
         let clock = Arc::new(TestClock::new());
         let gateway = Arc::new(gateway_with(&server, &clock, prices));
-        let agent = BuiltinAgent::new(gateway, Arc::clone(&clock) as Arc<dyn Clock>, Arc::new(NoSpawner));
+        let agent = BuiltinAgent::new(gateway, Arc::clone(&clock) as Arc<dyn Clock>, no_sandbox());
         let all = tempfile::tempdir().unwrap();
         for directory in ["root", "scratch"] {
             fs::create_dir(all.path().join(directory)).unwrap();
@@ -134,7 +129,6 @@ impl Bench {
             feedback: Vec::new(),
             root: self.place("root"),
             scratch: self.place("scratch"),
-            commands_allowed: false,
             model: model(ProviderKind::Anthropic, "scripted"),
             limits: self.limits(),
         }
@@ -591,7 +585,7 @@ async fn an_agent_can_do_without_streams() {
     let bench = Bench::with([Prepared::Whole(200, vec![], body.to_string().into_bytes())]).await;
     let gateway = Arc::new(gateway(&bench.server, &bench.clock));
     let clock = Arc::clone(&bench.clock) as Arc<dyn Clock>;
-    let agent = BuiltinAgent::new(gateway, clock, Arc::new(NoSpawner)).without_streaming();
+    let agent = BuiltinAgent::new(gateway, clock, no_sandbox()).without_streaming();
     agent.create(bench.create_task(), bench.ports()).await.result.unwrap();
     assert_eq!(bench.server.asked()[0].body["stream"], false);
 }

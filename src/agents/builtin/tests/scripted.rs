@@ -10,6 +10,7 @@ use super::*;
 use crate::adapters::SystemSpawner;
 use crate::gateway::tests::ports::TestEntropy;
 use crate::gateway::{GatewaySettings, ProviderSettings, http_client};
+use crate::sandbox::Uncaged;
 
 struct Stage {
     sim: ModelSim,
@@ -21,6 +22,10 @@ struct Stage {
 
 impl Stage {
     async fn new(streaming: bool) -> Self {
+        Self::with(streaming, Arc::new(Uncaged::accepted(Arc::new(SystemSpawner)))).await
+    }
+
+    async fn with(streaming: bool, sandbox: Arc<dyn Sandbox>) -> Self {
         let sim = ModelSim::start(SimConfig::default()).await.unwrap();
         let clock = Arc::new(TestClock::new());
         let provider = |kind, base_url| ProviderSettings {
@@ -40,11 +45,7 @@ impl Stage {
                 provider(ProviderKind::OpenAi, sim.openai_base_url()),
             ],
         );
-        let agent = BuiltinAgent::new(
-            Arc::new(gateway),
-            Arc::clone(&clock) as Arc<dyn Clock>,
-            Arc::new(SystemSpawner),
-        );
+        let agent = BuiltinAgent::new(Arc::new(gateway), Arc::clone(&clock) as Arc<dyn Clock>, sandbox);
         let agent = if streaming { agent } else { agent.without_streaming() };
         let all = tempfile::tempdir().unwrap();
         fs::create_dir(all.path().join("scratch")).unwrap();
@@ -70,7 +71,6 @@ impl Stage {
             feedback: Vec::new(),
             root: self.all.path().join("root"),
             scratch: self.all.path().join("scratch"),
-            commands_allowed: true,
             model: model(provider, "scripted"),
             limits: AgentLimits {
                 turns_max: 30,
@@ -247,12 +247,11 @@ async fn no_fault_of_the_provider_changes_the_product_or_hides_a_cost() {
     for provider in [ProviderKind::Anthropic, ProviderKind::OpenAi] {
         for fault in &faults {
             for turn in [0, 2] {
-                let stage = Stage::new(true).await;
-                stage.sim.inject(When::next_call().turn(turn), fault.clone());
                 // Commands change nothing here and cost the most time.
-                let task = CreateTask { commands_allowed: false, ..stage.task(provider) };
+                let stage = Stage::with(true, no_sandbox()).await;
+                stage.sim.inject(When::next_call().turn(turn), fault.clone());
                 let created = tokio::select! {
-                    created = stage.create(task) => created,
+                    created = stage.create(stage.task(provider)) => created,
                     never = stage.let_hanging_calls_time_out() => match never {},
                 };
                 let name = format!("{provider} {} at turn {turn}", fault.name());

@@ -24,7 +24,7 @@ use crate::adapters::on_disk;
 use crate::agents::desk::parse;
 use crate::agents::untrusted::{code, cut};
 use crate::gateway::ToolSpec;
-use crate::ports::Spawner;
+use crate::sandbox::Sandbox;
 
 /// The most that one tool answers.
 const ANSWER_BYTES_MAX: usize = 48 * 1024;
@@ -63,8 +63,8 @@ impl Tool {
 pub(crate) struct WriteAccess {
     /// A directory for temporary files.
     pub(crate) scratch: PathBuf,
-    /// Runs the agent's commands, if the operator allows any, and how long each may take.
-    pub(crate) commands: Option<(Arc<dyn Spawner>, Duration)>,
+    /// Where the agent's commands run, if any do, and how long each may take.
+    pub(crate) commands: Option<(Arc<dyn Sandbox>, Duration)>,
 }
 
 /// The tools of one task.

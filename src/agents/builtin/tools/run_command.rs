@@ -8,9 +8,11 @@ use serde_json::{Value, json};
 
 use super::place::Root;
 use super::{Said, WriteAccess, parse};
+use crate::adapters::on_disk;
 use crate::agents::untrusted::code;
 use crate::gateway::ToolSpec;
 use crate::ports::{CommandSpec, Ending, Finished};
+use crate::sandbox::{Cage, TreeAccess};
 
 const COMMAND_BYTES_MAX: usize = 16 * 1024;
 /// What is kept of each stream. Beyond what is shown, so that the end of a long log can be shown too.
@@ -41,7 +43,7 @@ pub(super) fn spec() -> ToolSpec {
 
 pub(super) async fn run(root: &Root, access: &WriteAccess, arguments: Value, time_left: Duration) -> Said {
     let Arguments { command } = parse(arguments)?;
-    let Some((spawner, timeout)) = &access.commands else {
+    let Some((sandbox, timeout)) = &access.commands else {
         return Err("commands are not allowed here".to_owned());
     };
     if command.len() > COMMAND_BYTES_MAX || command.contains('\0') {
@@ -50,7 +52,6 @@ pub(super) async fn run(root: &Root, access: &WriteAccess, arguments: Value, tim
     let variable = |name: &str, value: String| (name.to_owned(), value);
     let environment = BTreeMap::from([
         variable("PATH", "/usr/local/bin:/usr/bin:/bin".to_owned()),
-        variable("HOME", access.scratch.display().to_string()),
         variable("TERM", "dumb".to_owned()),
         variable("LANG", "C.UTF-8".to_owned()),
     ]);
@@ -64,7 +65,13 @@ pub(super) async fn run(root: &Root, access: &WriteAccess, arguments: Value, tim
         timeout,
         output_bytes_max: STREAM_BYTES_MAX,
     };
-    let finished = spawner.run(spec).await.map_err(|error| error.to_string())?;
+    // Kept from command to command, and apart from the files that are on their way into the worktree.
+    let home = access.scratch.join("home");
+    let made = home.clone();
+    let made = on_disk(move || std::fs::create_dir_all(made)).await;
+    made.map_err(|error| format!("the command's home cannot be made: {error}"))?;
+    let cage = Cage::around(root.path().to_owned(), TreeAccess::Write, home);
+    let finished = sandbox.run(spec, &cage).await.map_err(|error| error.to_string())?;
     Ok(report(&finished, timeout))
 }
 

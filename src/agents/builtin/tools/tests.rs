@@ -11,7 +11,8 @@ use serde_json::json;
 
 use super::place::components;
 use super::*;
-use crate::ports::{CommandSpec, Ending, Finished, SpawnError};
+use crate::ports::{CommandSpec, Ending, Finished, SpawnError, Spawner};
+use crate::sandbox::Uncaged;
 
 #[derive(Debug, Default)]
 struct FakeSpawner(Mutex<Vec<CommandSpec>>);
@@ -51,8 +52,9 @@ impl Tree {
 
     fn toolbox(&self) -> Toolbox {
         let spawner = Arc::clone(&self.spawner) as Arc<dyn Spawner>;
+        let sandbox = Arc::new(Uncaged::accepted(spawner));
         let access =
-            WriteAccess { scratch: self.scratch.clone(), commands: Some((spawner, Duration::from_mins(1))) };
+            WriteAccess { scratch: self.scratch.clone(), commands: Some((sandbox, Duration::from_mins(1))) };
         Toolbox::writing(Root::open(&self.root).unwrap(), access)
     }
 
@@ -222,8 +224,8 @@ async fn a_command_gets_an_empty_environment_and_its_output_is_bounded() {
     assert!(said.contains("bytes are not shown") && said.contains("end\n") && said.len() < 20_000);
     let asked = tree.spawner.0.lock().unwrap().pop().unwrap();
     let names: Vec<&str> = asked.environment.keys().map(String::as_str).collect();
-    assert_eq!(names, ["HOME", "LANG", "PATH", "TERM"]);
-    assert_eq!(asked.environment["HOME"], tree.scratch.display().to_string());
+    assert_eq!(names, ["HOME", "LANG", "PATH", "TERM", "TMPDIR"]);
+    assert_eq!(asked.environment["HOME"], tree.scratch.join("home").display().to_string());
     assert_eq!(
         (asked.arguments.as_slice(), asked.directory.as_path()),
         (&["-c".to_owned(), "make test".to_owned()][..], tree.root.as_path())

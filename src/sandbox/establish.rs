@@ -1,0 +1,44 @@
+//! Which layer holds on this machine is found out once, when the server starts.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::{Probe, Sandbox, Unavailable, Uncaged};
+use crate::config;
+use crate::ports::{Clock, Entropy, Spawner};
+
+/// What a sandbox takes from the machine.
+#[derive(Debug, Clone)]
+pub struct SandboxPorts {
+    /// Other programs, those that build cages among them.
+    pub spawner: Arc<dyn Spawner>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Chance.
+    pub entropy: Arc<dyn Entropy>,
+}
+
+/// What a sandbox is made of here.
+#[derive(Debug, Clone)]
+pub struct SandboxSettings {
+    /// The operator's word.
+    pub choice: config::Sandbox,
+    /// Where the few files of its own go.
+    pub scratch_dir: PathBuf,
+    /// Where programs of this machine are looked for.
+    pub search_path: String,
+    /// Our own binary, which is bound into every cage; none if it is the one that runs.
+    pub program: Option<PathBuf>,
+}
+
+/// Finds the layer that holds.
+pub async fn establish(ports: SandboxPorts, settings: SandboxSettings) -> Arc<dyn Sandbox> {
+    match settings.choice {
+        config::Sandbox::NoneAccepted => Arc::new(Uncaged::accepted(ports.spawner)),
+        config::Sandbox::Auto => automatic(ports, settings).await,
+    }
+}
+
+async fn automatic(_ports: SandboxPorts, _settings: SandboxSettings) -> Arc<dyn Sandbox> {
+    Arc::new(Unavailable { probe: Probe::Present, why: "no layer is looked for yet".to_owned() })
+}
