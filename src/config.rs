@@ -2,6 +2,7 @@
 //! wins. Everything that is wrong is reported at once, each with its name, the place and how to mend it.
 
 mod addresses;
+mod agents;
 mod problem;
 mod source;
 mod storage;
@@ -13,6 +14,7 @@ use std::time::Duration;
 use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
 
+pub use agents::AgentsConfig;
 pub use problem::{ConfigError, Problem};
 pub use source::{NAMES, Source};
 pub use storage::{Bus, Database, StorageConfig};
@@ -37,6 +39,8 @@ pub struct Config {
     pub sandbox: Sandbox,
     /// The models' providers.
     pub models: ModelsConfig,
+    /// Agents of other vendors.
+    pub agents: AgentsConfig,
     /// Where traces go, if anywhere.
     pub otlp_endpoint: Option<Url>,
     /// What is logged, and how.
@@ -149,6 +153,7 @@ impl Config {
         let storage = StorageConfig::read(source, &mut problems);
         let sandbox = sandbox(source, &mut problems);
         let models = ModelsConfig::read(source, &mut problems);
+        let agents = AgentsConfig::read(source, &mut problems);
         let otlp_endpoint = source
             .get("OTEL_EXPORTER_OTLP_ENDPOINT")
             .and_then(|text| url(&text, "OTEL_EXPORTER_OTLP_ENDPOINT", source, &mut problems));
@@ -159,7 +164,7 @@ impl Config {
                 if problems.is_empty() =>
             {
                 let listen = Listen { host, port };
-                Ok(Self { app, github, listen, drain, storage, sandbox, models, otlp_endpoint, log })
+                Ok(Self { app, github, listen, drain, storage, sandbox, models, agents, otlp_endpoint, log })
             }
             _ => Err(problems.into()),
         }

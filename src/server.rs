@@ -17,7 +17,9 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::agents::BuiltinAgent;
+use crate::agents::roster::Allowed;
+use crate::agents::vendor::{House, VendorAgent};
+use crate::agents::{BuiltinAgent, Roster};
 use crate::bus::EmbeddedBus;
 use crate::config::{Config, Database, ProviderConfig};
 use crate::engine::{Engine, retention};
@@ -254,7 +256,7 @@ async fn tools(
         own: ingress.own.clone(),
         reconciler: ingress.pulse.clone(),
         git,
-        agent: Arc::new(BuiltinAgent::new(gateway, machine.clock.clone(), sandbox.clone())),
+        roster: roster(config, machine, tuning, &gateway, &sandbox)?,
         clock: machine.clock.clone(),
         entropy: machine.entropy.clone(),
         sandbox,
@@ -290,6 +292,39 @@ pub async fn sandbox(
         }
     }
     sandbox
+}
+
+/// The builtin agent, and those that the operator allows.
+fn roster(
+    config: &Config,
+    machine: &Machine,
+    tuning: &Tuning,
+    gateway: &Arc<Gateway>,
+    sandbox: &Arc<dyn Sandbox>,
+) -> anyhow::Result<Roster> {
+    let builtin = BuiltinAgent::new(gateway.clone(), machine.clock.clone(), sandbox.clone());
+    let mut roster = Roster::of(Arc::new(builtin));
+    if config.agents.allowed.is_empty() {
+        return Ok(roster);
+    }
+    let own_program = match &tuning.program {
+        Some(program) => program.clone(),
+        None => std::env::current_exe().context("this program's own file is not known")?,
+    };
+    let house = House {
+        gateway: gateway.clone(),
+        sandbox: sandbox.clone(),
+        clock: machine.clock.clone(),
+        entropy: machine.entropy.clone(),
+        search_path: search_path(),
+        own_program,
+    };
+    for spec in &config.agents.allowed {
+        let (name, provider) = (spec.name.clone(), spec.provider);
+        let agent = Arc::new(VendorAgent::new(spec.clone(), house.clone()));
+        roster = roster.with(name, Allowed { agent, provider });
+    }
+    Ok(roster)
 }
 
 /// The App's side of GitHub.

@@ -80,11 +80,15 @@ fn agent(choice: &AgentChoice) -> String {
         Provider::Anthropic => "anthropic",
         Provider::Openai => "openai",
     });
-    match (provider, &choice.model) {
+    let model = match (provider, &choice.model) {
         (None, None) => "the operator's default model".to_owned(),
         (Some(provider), None) => format!("{provider}, the operator's default model"),
         (None, Some(model)) => model.clone(),
         (Some(provider), Some(model)) => format!("{provider}, {model}"),
+    };
+    match &choice.agent {
+        Some(agent) => format!("{agent} (if the operator allows it), {model}"),
+        None => model,
     }
 }
 

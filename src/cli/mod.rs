@@ -6,9 +6,11 @@ mod demo;
 mod dlq;
 mod doctor;
 mod explain;
+mod mcp;
 mod operator;
 mod prune;
 mod runs;
+mod scripted_agent;
 mod serve;
 mod verify_ledger;
 
@@ -46,6 +48,12 @@ enum Command {
     Prune(prune::Arguments),
     /// Proves that no ledger was changed, and that every run is what its ledger says
     VerifyLedger(verify_ledger::Arguments),
+    /// Serves a task's tools to an agent in a cage
+    #[command(hide = true)]
+    Mcp(mcp::Arguments),
+    /// Plays an agent of another vendor
+    #[command(hide = true)]
+    ScriptedAgent(scripted_agent::Arguments),
     /// Validates a policy file
     CheckPolicy {
         /// The file; `.github/pairbot.yml` if none is given
@@ -74,6 +82,8 @@ pub fn main() -> ExitCode {
         Command::Backup(arguments) => backup::run(&arguments),
         Command::Prune(arguments) => prune::run(&arguments),
         Command::VerifyLedger(arguments) => verify_ledger::run(&arguments),
+        Command::Mcp(arguments) => mcp::run(&arguments),
+        Command::ScriptedAgent(arguments) => scripted_agent::run(arguments),
         Command::CheckPolicy { file } => {
             let checked = check_policy::check(file.as_deref());
             say(&checked.report);

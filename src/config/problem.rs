@@ -59,6 +59,12 @@ impl Problems {
         None
     }
 
+    /// Notes what is wrong with something that stands in the file alone.
+    pub(super) fn add_in_file(&mut self, source: &Source, name: &str, message: &str) {
+        let place = Some(source.path().display().to_string());
+        self.0.push(Problem { name: name.to_owned(), place, message: message.to_owned() });
+    }
+
     /// Notes that a setting is not there.
     pub(super) fn missing<T>(&mut self, name: &str, what: &str) -> Option<T> {
         let message = format!("is not set; it is {what}");

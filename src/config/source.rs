@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::problem::Problem;
 
 /// The names of all settings in the environment. In the file each is written in lower case and without `pairbot_`.
-pub const NAMES: [&str; 22] = [
+pub const NAMES: [&str; 23] = [
     "ANTHROPIC_API_KEY",
     "ANTHROPIC_BASE_URL",
     "APP_ID",
@@ -21,6 +21,7 @@ pub const NAMES: [&str; 22] = [
     "OPENAI_API_KEY",
     "OPENAI_BASE_URL",
     "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "PAIRBOT_AGENTS",
     "PAIRBOT_BUS",
     "PAIRBOT_DATA_DIR",
     "PAIRBOT_DRAIN_SECONDS",
@@ -33,10 +34,14 @@ pub const NAMES: [&str; 22] = [
     "WEBHOOK_SECRET",
 ];
 
+/// The key of the file under which agents have their tables.
+const AGENTS: &str = "agents";
+
 /// The settings as they were written, from the environment and the file.
 pub struct Source {
     environment: BTreeMap<String, String>,
     file: BTreeMap<String, String>,
+    agents: BTreeMap<String, toml::Table>,
     path: PathBuf,
     problems: Vec<Problem>,
 }
@@ -79,6 +84,7 @@ impl Source {
         Self {
             environment: known.collect(),
             file: BTreeMap::new(),
+            agents: BTreeMap::new(),
             path: PathBuf::new(),
             problems: Vec::new(),
         }
@@ -100,6 +106,14 @@ impl Source {
             }
         };
         for (key, value) in table {
+            let value = match value {
+                // `agents` is a list of names, or a table for each.
+                toml::Value::Table(table) if key == AGENTS => {
+                    self.take_agents(table);
+                    continue;
+                }
+                other => other,
+            };
             let name = NAMES.into_iter().find(|name| file_key(name) == key);
             let text = match value {
                 toml::Value::String(text) => Some(text),
@@ -119,6 +133,33 @@ impl Source {
             }
         }
         self
+    }
+
+    fn take_agents(&mut self, tables: toml::Table) {
+        for (name, value) in tables {
+            match value {
+                toml::Value::Table(table) => {
+                    self.agents.insert(name, table);
+                }
+                toml::Value::String(_)
+                | toml::Value::Integer(_)
+                | toml::Value::Float(_)
+                | toml::Value::Boolean(_)
+                | toml::Value::Datetime(_)
+                | toml::Value::Array(_) => {
+                    self.complain(&format!("agents.{name}"), "must be a table, `[agents.NAME]`".to_owned());
+                }
+            }
+        }
+    }
+
+    /// The tables of agents in the file.
+    pub(super) const fn agents(&self) -> &BTreeMap<String, toml::Table> {
+        &self.agents
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// The value of a setting; one that is empty counts as not set, as deployment tools cannot unset a variable.

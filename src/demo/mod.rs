@@ -3,6 +3,7 @@
 //! Nothing of the server is replaced but what stands at the other end of its doors. [`Stage`] is also where scenario
 //! tests play, so that a story told there is one a person can watch.
 
+pub mod agent;
 mod player;
 mod stage;
 mod summary;

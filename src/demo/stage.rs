@@ -15,7 +15,7 @@ use tempfile::TempDir;
 
 use crate::adapters::{SystemClock, SystemEntropy, SystemSpawner};
 use crate::config::{
-    AppConfig, Bus, Config, Database, GitHubConfig, Listen, LogConfig, ModelsConfig, ProviderConfig, Sandbox,
+    AgentsConfig, AppConfig, Bus, Config, Database, GitHubConfig, Listen, LogConfig, ModelsConfig, ProviderConfig, Sandbox,
     StorageConfig,
 };
 use crate::gateway::ProviderClient;
@@ -62,6 +62,8 @@ pub struct StageSettings {
     pub tuning: Tuning,
     /// Whether agents and gates may run commands.
     pub sandbox: Sandbox,
+    /// Agents of other vendors that the operator allows.
+    pub agents: AgentsConfig,
     /// What time it is for the server, and for GitHub: the same, or tokens expire for one and not for the other.
     pub clocks: Option<(Arc<dyn Clock>, Arc<dyn SimClock>)>,
 }
@@ -76,6 +78,7 @@ impl Default for StageSettings {
             models: Models::Scripted { extra: Vec::new() },
             tuning: Tuning { scripted: true, ..Tuning::default() },
             sandbox: Sandbox::NoneAccepted,
+            agents: AgentsConfig::default(),
             clocks: None,
         }
     }
@@ -115,7 +118,7 @@ impl Stage {
         let key = AppKey::generate()?;
         let (app, installation) = people(&github, &settings.files, &key)?;
         let (models, providers) = models(settings.models).await?;
-        let config = config(
+        let mut config = config(
             &github,
             app,
             &key,
@@ -124,6 +127,7 @@ impl Stage {
             settings.server_port,
             settings.sandbox,
         );
+        config.agents = settings.agents;
         let machine = Machine {
             clock,
             entropy: Arc::new(SystemEntropy),
@@ -235,6 +239,7 @@ fn config(
         },
         sandbox,
         models,
+        agents: AgentsConfig::default(),
         otlp_endpoint: None,
         log: LogConfig::default(),
     }

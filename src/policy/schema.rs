@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use pairbot_protocol::ids::{Money, ReviewerName};
+use pairbot_protocol::ids::{AgentName, Money, ReviewerName};
 use pairbot_protocol::policy::{AgentChoice, Policy, Provider, ReviewerPolicy};
 
 use super::scalars::{Section, Span, count, duration_ms, listed, mapping, money, one_of, text};
 use super::yaml::{Entry, Node, Place, Value, join};
 use super::{PolicyProblem, defaults, gates};
+use crate::agents::roster::BUILTIN;
 
 /// The version of the schema that this program reads.
 const VERSION: &str = "1";
@@ -25,6 +26,8 @@ const REVIEWERS_MIN: usize = 2;
 const REVIEWERS_MAX: usize = 6;
 /// The focus goes into every prompt of its reviewer.
 const FOCUS_BYTES_MAX: usize = 4096;
+/// What is said about a name that is too long is said by the name's own reader.
+const AGENT_BYTES_MAX: usize = 100;
 /// Longer than any model's name.
 const MODEL_BYTES_MAX: usize = 100;
 
@@ -96,12 +99,21 @@ fn time(node: &Node, path: &str, policy: &mut Policy, problems: &mut Vec<PolicyP
 }
 
 fn creator(node: &Node, path: &str, problems: &mut Vec<PolicyProblem>) -> AgentChoice {
-    let section = Section::of(node, path, &["provider", "model"], problems);
+    let section = Section::of(node, path, &["agent", "provider", "model"], problems);
     agent(&section, problems)
 }
 
 fn agent(section: &Section<'_>, problems: &mut Vec<PolicyProblem>) -> AgentChoice {
     let mut choice = AgentChoice::default();
+    if let Some((node, path)) = section.get("agent") {
+        let name = text(node, &path, AGENT_BYTES_MAX, problems);
+        match name.as_deref().map(str::parse::<AgentName>) {
+            // The builtin agent is what is meant where nothing is said, too.
+            Some(Ok(name)) => choice.agent = Some(name).filter(|name| name.as_str() != BUILTIN),
+            Some(Err(error)) => problems.push(node.place.problem(&path, error.to_string())),
+            None => {}
+        }
+    }
     if let Some((node, path)) = section.get("provider") {
         choice.provider = one_of(node, &path, PROVIDERS, problems);
     }
@@ -142,7 +154,7 @@ fn reviewer(
     problems: &mut Vec<PolicyProblem>,
 ) -> Option<(ReviewerName, ReviewerPolicy)> {
     let path = join(path, &entry.key);
-    let section = Section::of(&entry.value, &path, &["focus", "provider", "model"], problems);
+    let section = Section::of(&entry.value, &path, &["agent", "focus", "provider", "model"], problems);
     let agent = agent(&section, problems);
     let focus = match section.get("focus") {
         Some((node, path)) => text(node, &path, FOCUS_BYTES_MAX, problems),
