@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand.
 
 mod backup;
+mod cage_probe;
 pub mod check_policy;
 mod demo;
 mod dlq;
@@ -46,6 +47,9 @@ enum Command {
     Prune(prune::Arguments),
     /// Proves that no ledger was changed, and that every run is what its ledger says
     VerifyLedger(verify_ledger::Arguments),
+    /// Tries from inside what a sandbox must prevent
+    #[command(hide = true)]
+    CageProbe(cage_probe::Arguments),
     /// Validates a policy file
     CheckPolicy {
         /// The file; `.github/pairbot.yml` if none is given
@@ -74,6 +78,7 @@ pub fn main() -> ExitCode {
         Command::Backup(arguments) => backup::run(&arguments),
         Command::Prune(arguments) => prune::run(&arguments),
         Command::VerifyLedger(arguments) => verify_ledger::run(&arguments),
+        Command::CageProbe(arguments) => cage_probe::run(&arguments),
         Command::CheckPolicy { file } => {
             let checked = check_policy::check(file.as_deref());
             say(&checked.report);
