@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand.
 
 mod backup;
+mod cage_probe;
 pub mod check_policy;
 mod demo;
 mod dlq;
@@ -54,6 +55,9 @@ enum Command {
     /// Plays an agent of another vendor
     #[command(hide = true)]
     ScriptedAgent(scripted_agent::Arguments),
+    /// Tries from inside what a sandbox must prevent
+    #[command(hide = true)]
+    CageProbe(cage_probe::Arguments),
     /// Validates a policy file
     CheckPolicy {
         /// The file; `.github/pairbot.yml` if none is given
@@ -84,6 +88,7 @@ pub fn main() -> ExitCode {
         Command::VerifyLedger(arguments) => verify_ledger::run(&arguments),
         Command::Mcp(arguments) => mcp::run(&arguments),
         Command::ScriptedAgent(arguments) => scripted_agent::run(arguments),
+        Command::CageProbe(arguments) => cage_probe::run(&arguments),
         Command::CheckPolicy { file } => {
             let checked = check_policy::check(file.as_deref());
             say(&checked.report);

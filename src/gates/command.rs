@@ -94,9 +94,14 @@ fn specification(command: &CommandRun) -> CommandSpec {
 }
 
 fn not_started(command: &CommandRun, error: &CageError) -> GateReport {
-    let error = untrusted::code(&error.to_string(), 300);
+    let title = match error {
+        CageError::Outgrown { .. } => "the command filled the disk and was ended",
+        CageError::NotBuilt { .. } => "the sandbox of the command could not be built",
+        CageError::Unavailable { .. } | CageError::Spawn(_) => "the command could not be started",
+    };
+    let error = untrusted::code(&error.to_string(), 500);
     let run = untrusted::fenced(&command.run, "sh", 1000);
-    unknown("the command could not be started", format!("{run}\n\nThe server said: {error}"))
+    unknown(title, format!("{run}\n\nThe server said: {error}"))
 }
 
 /// What an ended command says about the change. `root` is the worktree as the command saw it.

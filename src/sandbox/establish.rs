@@ -3,7 +3,11 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::{Probe, Sandbox, Unavailable, Uncaged};
+#[cfg(target_os = "linux")]
+use super::bubblewrap::Bubblewrap;
+#[cfg(target_os = "linux")]
+use super::probes;
+use super::{Sandbox, Unavailable, Uncaged};
 use crate::config;
 use crate::ports::{Clock, Entropy, Spawner};
 
@@ -39,6 +43,22 @@ pub async fn establish(ports: SandboxPorts, settings: SandboxSettings) -> Arc<dy
     }
 }
 
+#[cfg(target_os = "linux")]
+async fn automatic(ports: SandboxPorts, settings: SandboxSettings) -> Arc<dyn Sandbox> {
+    let scratch_dir = settings.scratch_dir.clone();
+    let held = match Bubblewrap::prepare(ports, settings).await {
+        Ok(bubblewrap) => probes::withstood(bubblewrap, &scratch_dir).await,
+        Err(unavailable) => Err(unavailable),
+    };
+    match held {
+        Ok(bubblewrap) => Arc::new(bubblewrap),
+        Err(unavailable) => Arc::new(unavailable),
+    }
+}
+
+/// Every layer is made of what Linux has.
+#[cfg(not(target_os = "linux"))]
 async fn automatic(_ports: SandboxPorts, _settings: SandboxSettings) -> Arc<dyn Sandbox> {
-    Arc::new(Unavailable { probe: Probe::Present, why: "no layer is looked for yet".to_owned() })
+    let why = "the sandbox needs Linux".to_owned();
+    Arc::new(Unavailable { probe: super::Probe::Present, why })
 }

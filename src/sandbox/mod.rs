@@ -6,7 +6,14 @@
 //! is found out by a probe when the server starts ([`establish`]) and told as a [`Standing`] wherever it matters; where
 //! none holds, nothing is run. Callers give paths of the host and ask [`Sandbox::inside`] what a program sees them as.
 
+#[cfg(target_os = "linux")]
+mod bubblewrap;
+#[cfg(target_os = "linux")]
+mod control_group;
 mod establish;
+pub mod look_around;
+#[cfg(target_os = "linux")]
+mod probes;
 mod standing;
 mod unavailable;
 mod uncaged;
@@ -59,22 +66,14 @@ pub struct CageLimits {
     pub processes: u32,
     /// Temporary files: each of `/tmp` and `/dev/shm`.
     pub tmp_bytes: u64,
-    /// The largest file.
-    pub file_bytes: u64,
-    /// What worktree and home may grow by.
+    /// What worktree and home may have of the disk together, as far as half of what is free there allows.
     pub disk_bytes: u64,
 }
 
 impl Default for CageLimits {
     fn default() -> Self {
         const MIB: u64 = 1024 * 1024;
-        Self {
-            memory_bytes: 4096 * MIB,
-            processes: 1024,
-            tmp_bytes: 1024 * MIB,
-            file_bytes: 4096 * MIB,
-            disk_bytes: 8192 * MIB,
-        }
+        Self { memory_bytes: 4096 * MIB, processes: 1024, tmp_bytes: 1024 * MIB, disk_bytes: 8192 * MIB }
     }
 }
 
@@ -125,6 +124,12 @@ pub enum CageError {
     NotBuilt {
         /// What stood in the way.
         why: String,
+    },
+    /// It was ended since it filled the disk.
+    #[error("it filled the disk and was ended: worktree and home may have {limit_bytes} bytes together")]
+    Outgrown {
+        /// What worktree and home may have.
+        limit_bytes: u64,
     },
     /// The program, or what builds the cage, could not be started.
     #[error(transparent)]

@@ -1,0 +1,169 @@
+//! Bubblewrap: namespaces of its own for users, processes, mounts, network, IPC, host name and control groups.
+//!
+//! A shell that sees nothing of what follows joins the cage's control groups and becomes `bwrap`; `bwrap` reads its
+//! arguments from a file that has no name, so that no path of the host and no variable stands where a process could read
+//! it; it builds the cage and starts the program in it. The first process of the process namespace is `bwrap` itself, and
+//! when it dies the kernel kills everything in there, whatever session or group it moved to.
+
+mod arguments;
+mod filter;
+mod host;
+mod launch;
+mod outgrown;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use self::filter::Filters;
+use self::host::Host;
+use self::launch::Launch;
+use super::control_group::ControlGroups;
+use super::{
+    Cage, CageError, Gap, HOME, PROGRAM, Sandbox, SandboxPorts, SandboxSettings, Standing, Unavailable,
+    WORKTREE,
+};
+use crate::adapters::on_disk;
+use crate::ports::{CommandSpec, Ending, Finished, Process, Started};
+
+/// How long the last processes of a cage are waited for after they were killed: the kernel needs a moment to let go of
+/// their memory.
+const LAST_BREATH: Duration = Duration::from_secs(2);
+/// How often it is looked meanwhile.
+const LOOK_EVERY: Duration = Duration::from_millis(2);
+
+/// Cages made by bubblewrap.
+#[derive(Debug)]
+pub(super) struct Bubblewrap {
+    pub(super) ports: SandboxPorts,
+    host: Host,
+    filters: Filters,
+    groups: Arc<ControlGroups>,
+    gaps: Vec<Gap>,
+}
+
+impl Bubblewrap {
+    /// What is needed for cages on this machine. Whether they hold is for the probes to say.
+    pub(super) async fn prepare(ports: SandboxPorts, settings: SandboxSettings) -> Result<Self, Unavailable> {
+        let host = Host::look(&ports, settings).await?;
+        let filters =
+            Filters::make().map_err(|error| host::missing(format!("no filter of system calls: {error}")))?;
+        let groups = ControlGroups::open(&format!("{:016x}", ports.entropy.bits()));
+        let gaps = groups.gaps().to_vec();
+        Ok(Self { ports, host, filters, groups: Arc::new(groups), gaps })
+    }
+
+    /// Says that something is not bounded after all.
+    pub(super) fn concede(&mut self, gap: Gap) {
+        self.gaps.push(gap);
+    }
+
+    async fn launch(&self, command: CommandSpec, cage: &Cage) -> Result<Launch, CageError> {
+        let directory = self.inside(cage, &command.directory);
+        if !directory.starts_with(WORKTREE) && !directory.starts_with(HOME) {
+            let why = format!("{} is outside of it", command.directory.display());
+            return Err(CageError::NotBuilt { why });
+        }
+        let not_built = |why: String| CageError::NotBuilt { why };
+        let arguments =
+            arguments::of(&self.host, &self.filters, &command, cage, &directory).map_err(not_built)?;
+        let (groups, limits) = (Arc::clone(&self.groups), cage.limits);
+        let group = on_disk(move || groups.group(&limits)).await;
+        let group = group.map_err(|error| not_built(format!("its control group cannot be made: {error}")))?;
+        Launch::prepare(&self.host, &self.filters, &arguments, group, command).map_err(not_built)
+    }
+
+    /// Kills what is left, and waits until the kernel has let go of it.
+    async fn ended(&self, launch: &Launch) {
+        let clock = &self.ports.clock;
+        launch.group.kill();
+        let until = clock.now().plus_ms(u64::try_from(LAST_BREATH.as_millis()).unwrap_or(u64::MAX));
+        while !launch.group.is_empty() && clock.now() < until {
+            clock.sleep(LOOK_EVERY).await;
+        }
+    }
+}
+
+#[async_trait]
+impl Sandbox for Bubblewrap {
+    fn standing(&self) -> Standing {
+        Standing::Bubblewrap { gaps: self.gaps.clone() }
+    }
+
+    fn inside(&self, cage: &Cage, host: &Path) -> PathBuf {
+        if host == self.host.program {
+            return PROGRAM.into();
+        }
+        if let Some(socket) = cage.sockets.iter().find(|socket| socket.host == host) {
+            return socket.inside.clone();
+        }
+        let beneath = |folder: &Path, seen: &str| {
+            let rest = host.strip_prefix(folder).ok()?;
+            // Joining nothing would leave a slash at the end.
+            Some(if rest.as_os_str().is_empty() { PathBuf::from(seen) } else { Path::new(seen).join(rest) })
+        };
+        beneath(&cage.worktree, WORKTREE)
+            .or_else(|| beneath(&cage.home, HOME))
+            .unwrap_or_else(|| host.to_owned())
+    }
+
+    async fn run(&self, command: CommandSpec, cage: &Cage) -> Result<Finished, CageError> {
+        let launch = self.launch(command, cage).await?;
+        let finished = tokio::select! {
+            finished = self.ports.spawner.run(launch.command.clone()) => finished?,
+            outgrown = outgrown::outgrown(self.ports.clock.as_ref(), cage) => {
+                return Err(CageError::Outgrown { limit_bytes: outgrown });
+            }
+        };
+        self.ended(&launch).await;
+        launch.judge(finished)
+    }
+
+    async fn start(&self, command: CommandSpec, cage: &Cage) -> Result<Started, CageError> {
+        let launch = self.launch(command, cage).await?;
+        let Started { stdin, stdout, stderr, process } =
+            self.ports.spawner.start(launch.command.clone()).await?;
+        let process =
+            Caged { process, launch, clock: self.ports.clock.clone(), cage: cage.clone(), outgrown: false };
+        Ok(Started { stdin, stdout, stderr, process: Box::new(process) })
+    }
+}
+
+/// A program in a cage that is talked with. Dropping it ends the cage: first `bwrap`, then whatever is in its groups.
+#[derive(Debug)]
+struct Caged {
+    process: Box<dyn Process>,
+    launch: Launch,
+    clock: Arc<dyn crate::ports::Clock>,
+    cage: Cage,
+    outgrown: bool,
+}
+
+#[async_trait]
+impl Process for Caged {
+    async fn wait(&mut self) -> Ending {
+        if !self.outgrown {
+            tokio::select! {
+                biased;
+                ending = self.process.wait() => {
+                    self.launch.group.kill();
+                    return self.launch.ending(ending);
+                }
+                _limit = outgrown::outgrown(self.clock.as_ref(), &self.cage) => {
+                    self.outgrown = true;
+                    self.kill();
+                }
+            }
+        }
+        let ending = self.process.wait().await;
+        self.launch.group.kill();
+        self.launch.ending(ending)
+    }
+
+    fn kill(&mut self) {
+        self.process.kill();
+        self.launch.group.kill();
+    }
+}

@@ -1,0 +1,135 @@
+//! From a shell into a cage, and how it is known afterwards whether the program ever ran there.
+
+use std::fs::File;
+use std::io::{self, Read as _, Seek as _, Write as _};
+use std::os::fd::AsRawFd as _;
+
+use rustix::fs::{MemfdFlags, memfd_create};
+use serde::Deserialize;
+
+use super::filter::Filters;
+use super::host::Host;
+use crate::ports::{CommandSpec, Ending, Finished};
+use crate::sandbox::CageError;
+use crate::sandbox::control_group::Group;
+
+/// The descriptors at which `bwrap` finds its arguments, tells how far it came, and finds its filters. A shell takes
+/// no number above nine.
+const ARGUMENTS: usize = 3;
+pub(super) const STATUS: usize = 4;
+pub(super) const FIRST_FILTER: usize = 5;
+/// The signal that the kernel sends where memory ran out, and how a shell tells that a command died of it.
+const KILLED: i32 = 9;
+const KILLED_CODE: i32 = 128 + KILLED;
+/// What is told of `bwrap`'s complaint.
+const COMPLAINT_CHARS_MAX: usize = 400;
+
+/// A file without a name, handed to a program by the descriptor that this process has of it.
+#[derive(Debug)]
+pub(super) struct Handed(File);
+
+impl Handed {
+    pub(super) fn holding(bytes: &[u8]) -> io::Result<Self> {
+        let mut file = File::from(memfd_create(c"pairbot-cage", MemfdFlags::CLOEXEC)?);
+        file.write_all(bytes)?;
+        Ok(Self(file))
+    }
+
+    /// Where a process of this user opens it. Each that does reads from the beginning.
+    fn path(&self) -> String {
+        format!("/proc/{}/fd/{}", std::process::id(), self.0.as_raw_fd())
+    }
+
+    fn content(&self) -> io::Result<String> {
+        let (mut file, mut text) = (&self.0, String::new());
+        file.rewind()?;
+        file.read_to_string(&mut text)?;
+        Ok(text)
+    }
+}
+
+/// A cage that is ready to be entered, and then one that somebody is in. Dropping it kills what is in its groups.
+#[derive(Debug)]
+pub(super) struct Launch {
+    pub(super) command: CommandSpec,
+    pub(super) group: Group,
+    status: Handed,
+    _arguments: Handed,
+}
+
+/// What `bwrap` says when the program has ended, and only if it ever began.
+#[derive(Deserialize)]
+struct Told {
+    #[serde(rename = "exit-code")]
+    exit_code: Option<i64>,
+}
+
+impl Launch {
+    pub(super) fn prepare(
+        host: &Host,
+        filters: &Filters,
+        arguments: &[u8],
+        group: Group,
+        command: CommandSpec,
+    ) -> Result<Self, String> {
+        let handed =
+            |bytes: &[u8]| Handed::holding(bytes).map_err(|error| format!("no memory file: {error}"));
+        let (arguments, status) = (handed(arguments)?, handed(&[])?);
+        let doors = group.doors();
+        // Core dumps hold secrets. The paths hold digits and nothing that a shell would read otherwise.
+        let mut script = format!(
+            "ulimit -c 0; bwrap=$1 doors=$2; shift 2; while [ $doors -gt 0 ]; do echo $$ >\"$1\" || exit; shift; \
+             doors=$((doors-1)); done; exec \"$bwrap\" --args {ARGUMENTS} -- \"$@\" {ARGUMENTS}<{} {STATUS}>{}",
+            arguments.path(),
+            status.path(),
+        );
+        for (index, filter) in filters.files().iter().enumerate() {
+            script.push_str(&format!(" {}<{}", FIRST_FILTER + index, filter.path()));
+        }
+        let text = |path: &std::path::Path| path.to_string_lossy().into_owned();
+        let mut words = vec!["-c".to_owned(), script, "sh".to_owned()];
+        words.extend([text(&host.bwrap), doors.len().to_string()]);
+        words.extend(doors.iter().map(|door| text(door)));
+        words.push(command.program);
+        words.extend(command.arguments);
+        let command = CommandSpec {
+            program: "/bin/sh".to_owned(),
+            arguments: words,
+            directory: "/".into(),
+            environment: std::collections::BTreeMap::new(),
+            stdin: command.stdin,
+            timeout: command.timeout,
+            output_bytes_max: command.output_bytes_max,
+        };
+        Ok(Self { command, group, status, _arguments: arguments })
+    }
+
+    /// Whether the program began.
+    fn began(&self) -> bool {
+        let told = self.status.content().unwrap_or_default();
+        let told = serde_json::Deserializer::from_str(&told).into_iter::<Told>();
+        told.map_while(Result::ok).any(|told| told.exit_code.is_some())
+    }
+
+    /// How the program itself ended, out of how `bwrap` did.
+    pub(super) fn ending(&self, ending: Ending) -> Ending {
+        match ending {
+            Ending::Exited(KILLED_CODE) if self.group.ran_out_of_memory() => Ending::Signalled(KILLED),
+            Ending::Exited(_) | Ending::Signalled(_) | Ending::TimedOut => ending,
+        }
+    }
+
+    /// A program that never ran has said nothing, and what `bwrap` or the shell before it said is no output of it.
+    pub(super) fn judge(&self, finished: Finished) -> Result<Finished, CageError> {
+        match finished.ending {
+            Ending::Exited(_) if !self.began() => {
+                let said = String::from_utf8_lossy(&finished.stderr);
+                let why = said.trim().chars().take(COMPLAINT_CHARS_MAX).collect();
+                Err(CageError::NotBuilt { why })
+            }
+            Ending::Exited(_) | Ending::Signalled(_) | Ending::TimedOut => {
+                Ok(Finished { ending: self.ending(finished.ending), ..finished })
+            }
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! Whether a layer holds: tried, not believed.
+//!
+//! A canary is laid out in the server's own directory and two on its network, and our own binary looks for them from
+//! inside ([`super::look_around`]). A process leaves its session and must be gone when its cage is. Memory and processes
+//! are taken beyond a small limit and must not be given.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::{Ipv4Addr, TcpListener};
+use std::os::linux::net::SocketAddrExt as _;
+use std::os::unix::net::{SocketAddr, UnixListener};
+use std::path::Path;
+use std::time::Duration;
+
+use tempfile::TempDir;
+use tokio::io::AsyncReadExt as _;
+
+use super::bubblewrap::Bubblewrap;
+use super::look_around::Seen;
+use super::{Cage, CageLimits, Gap, Limit, PROGRAM, Probe, Sandbox, TreeAccess, Unavailable};
+use crate::ports::{CommandSpec, Ending, Finished};
+
+/// How long one probe may take.
+const WITHIN: Duration = Duration::from_secs(20);
+/// How long a process may still be seen after it was killed.
+const GONE_WITHIN_MS: u64 = 5_000;
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+/// The limits of a probe's cage, and what is taken beyond them.
+const MEMORY_BYTES: u64 = 64 * 1024 * 1024;
+const MEMORY_TAKEN: u64 = 256 * 1024 * 1024;
+const PROCESSES: u32 = 24;
+const PROCESSES_TAKEN: u32 = 64;
+
+/// What the probes are made with.
+struct Stage {
+    directory: TempDir,
+    listener: TcpListener,
+    _socket: UnixListener,
+    name: String,
+}
+
+impl Stage {
+    fn set(scratch_dir: &Path, bits: u64) -> std::io::Result<Self> {
+        let directory = tempfile::Builder::new().prefix("probe-").tempdir_in(scratch_dir)?;
+        for folder in ["tree", "home"] {
+            fs::create_dir(directory.path().join(folder))?;
+        }
+        fs::write(directory.path().join("canary"), "nobody in a cage reads this\n")?;
+        let name = format!("pairbot-canary-{bits:016x}");
+        let socket = UnixListener::bind_addr(&SocketAddr::from_abstract_name(&name)?)?;
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        Ok(Self { directory, listener, _socket: socket, name })
+    }
+
+    fn cage(&self) -> Cage {
+        let place = |name: &str| self.directory.path().join(name);
+        let limits = CageLimits { memory_bytes: MEMORY_BYTES, processes: PROCESSES, ..CageLimits::default() };
+        Cage { limits, ..Cage::around(place("tree"), TreeAccess::Write, place("home")) }
+    }
+
+    /// Our own binary, with what it shall try.
+    fn command(&self, arguments: &[&str]) -> CommandSpec {
+        CommandSpec {
+            program: PROGRAM.to_owned(),
+            arguments: ["cage-probe"].iter().chain(arguments).map(|word| (*word).to_owned()).collect(),
+            directory: self.cage().worktree,
+            environment: BTreeMap::from([("PATH".to_owned(), "/usr/local/bin:/usr/bin:/bin".to_owned())]),
+            stdin: Vec::new(),
+            timeout: WITHIN,
+            output_bytes_max: 64 * 1024,
+        }
+    }
+}
+
+/// The layer, if it withstood every probe, with the gaps that were found.
+pub(super) async fn withstood(mut layer: Bubblewrap, scratch_dir: &Path) -> Result<Bubblewrap, Unavailable> {
+    let stage = Stage::set(scratch_dir, layer.ports.entropy.bits());
+    let stage =
+        stage.map_err(|error| failed(Probe::Starts, format!("no canary can be laid out: {error}")))?;
+    surroundings(&layer, &stage).await?;
+    survivors(&layer, &stage).await?;
+    let gaps = layer.standing();
+    let super::Standing::Bubblewrap { gaps } = gaps else { return Ok(layer) };
+    for limit in [Limit::Memory, Limit::Processes] {
+        if !gaps.iter().any(|gap| gap.limit == limit)
+            && let Some(why) = exceeded(&layer, &stage, limit).await
+        {
+            layer.concede(Gap { limit, why });
+        }
+    }
+    Ok(layer)
+}
+
+fn failed(probe: Probe, why: impl Into<String>) -> Unavailable {
+    Unavailable { probe, why: why.into() }
+}
+
+/// Files, processes and network of the host.
+async fn surroundings(layer: &Bubblewrap, stage: &Stage) -> Result<(), Unavailable> {
+    let canary = stage.directory.path().join("canary").to_string_lossy().into_owned();
+    let listener = stage.listener.local_addr().map_err(|error| failed(Probe::Starts, error.to_string()))?;
+    let command = stage.command(&["look", &canary, &listener.to_string(), &stage.name]);
+    let finished =
+        layer.run(command, &stage.cage()).await.map_err(|error| failed(Probe::Starts, error.to_string()))?;
+    let seen = match serde_json::from_slice::<Seen>(&finished.stdout) {
+        Ok(seen) if finished.succeeded() => seen,
+        Ok(_) | Err(_) => return Err(failed(Probe::Starts, told(&finished))),
+    };
+    let found =
+        [(Probe::Files, seen.files), (Probe::Processes, seen.processes), (Probe::Network, seen.network)];
+    match found.into_iter().find(|(_, seen)| !seen.is_empty()) {
+        Some((probe, seen)) => Err(failed(probe, seen.join(", "))),
+        None => Ok(()),
+    }
+}
+
+/// A process that left its session and its parent.
+async fn survivors(layer: &Bubblewrap, stage: &Stage) -> Result<(), Unavailable> {
+    let failed = |why: String| failed(Probe::Survivors, why);
+    let mut command = stage.command(&[]);
+    command.program = "/bin/sh".to_owned();
+    let script = "\"$0\" cage-probe linger \"$1\" & wait";
+    command.arguments = ["-c", script, PROGRAM, &stage.name].map(str::to_owned).to_vec();
+    let mut started = layer.start(command, &stage.cage()).await.map_err(|error| failed(error.to_string()))?;
+    let mut word = [0; 6];
+    let ready = tokio::time::timeout(WITHIN, started.stdout.read_exact(&mut word)).await;
+    if !matches!(ready, Ok(Ok(_))) {
+        return Err(failed("the process that should try it did not start".to_owned()));
+    }
+    if lingering(&stage.name).is_empty() {
+        return Err(failed("its processes cannot be seen from outside, so nobody can tell".to_owned()));
+    }
+    drop(started);
+    let clock = &layer.ports.clock;
+    let until = clock.now().plus_ms(GONE_WITHIN_MS);
+    loop {
+        let left = lingering(&stage.name);
+        match left.first() {
+            None => return Ok(()),
+            Some(pid) if clock.now() >= until => return Err(failed(format!("process {pid} did"))),
+            Some(_) => clock.sleep(LOOK_EVERY).await,
+        }
+    }
+}
+
+/// Processes of this machine whose arguments hold a word, but for those that are only made of waiting to be forgotten.
+fn lingering(word: &str) -> Vec<String> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let named = entries.filter(|entry| {
+        let arguments = fs::read(entry.path().join("cmdline")).unwrap_or_default();
+        String::from_utf8_lossy(&arguments).contains(word)
+    });
+    named.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
+}
+
+/// Why a limit does not hold; nothing if it does.
+async fn exceeded(layer: &Bubblewrap, stage: &Stage, limit: Limit) -> Option<String> {
+    let command = match limit {
+        Limit::Memory => stage.command(&["hog", &MEMORY_TAKEN.to_string()]),
+        Limit::Processes => stage.command(&["swarm", &PROCESSES_TAKEN.to_string()]),
+    };
+    match layer.run(command, &stage.cage()).await {
+        Err(error) => Some(format!("it could not be tried: {error}")),
+        Ok(finished) if finished.succeeded() => Some("more than the limit was given".to_owned()),
+        Ok(finished) if finished.ending == Ending::TimedOut => Some("the attempt did not end".to_owned()),
+        Ok(_) => None,
+    }
+}
+
+fn told(finished: &Finished) -> String {
+    let said = String::from_utf8_lossy(&finished.stderr);
+    format!(
+        "our own binary ended with {:?}: {}",
+        finished.ending,
+        said.trim().chars().take(300).collect::<String>()
+    )
+}
