@@ -15,7 +15,8 @@ use crate::agents::mcp::{Counter, TaskDesk};
 use crate::agents::outcome::{AgentFailure, Spent};
 use crate::agents::task::AgentLimits;
 use crate::agents::TaskPorts;
-use crate::gateway::{Door, ModelChoice, Visit};
+use crate::gateway::door::{CallOutcome, Door, Visit};
+use crate::gateway::ModelChoice;
 use crate::sandbox::TreeAccess;
 
 /// How long an agent that handed in may take to end its turn. What it says then is not needed.
@@ -23,6 +24,9 @@ const LAST_WORDS_WITHIN: Duration = Duration::from_secs(20);
 /// How long a cancelled turn may take to end before the cage is. Shorter than the five seconds within which a spent
 /// budget ends everything (promise P3).
 const CANCELLED_WITHIN: Duration = Duration::from_secs(2);
+
+/// How long calls are waited for whose agent has ended, so that they cost what they did and not what they might.
+const SETTLED_WITHIN: Duration = Duration::from_secs(10);
 
 /// One agent's work.
 pub(super) struct Job<'a> {
@@ -97,9 +101,13 @@ impl Job<'_> {
         .await?;
         let mut narrator = Narrator::new(ports.transcript, door.token().expose_secret().to_owned());
         let end = beside(&desk, counter, self.watch(&outfit, &door, &mut narrator, product, ports)).await;
-        *spent = spent.plus(door.spent());
         narrator.flush().await?;
-        Ok(Attended { end, last_call: last_call(&door), last_words: narrator.last_words() })
+        let (last_call, last_words) = (last_call(&door), narrator.last_words());
+        // What the agent did not wait for is still being paid.
+        let paid = door.close(SETTLED_WITHIN).await;
+        let calls = u32::try_from(paid.calls).unwrap_or(u32::MAX);
+        *spent = spent.plus(Spent { usage: paid.usage, cost: paid.cost, calls });
+        Ok(Attended { end, last_call, last_words })
     }
 
     fn open_door(&self, ports: TaskPorts<'_>) -> Result<Door, String> {
@@ -107,7 +115,7 @@ impl Job<'_> {
             account: ports.account.clone(),
             models: vec![self.model.clone()],
             output_tokens_max: self.limits.output_tokens_max,
-            deadline: self.limits.deadline,
+            deadline: Some(self.limits.deadline),
             purpose: self.purpose.clone(),
         };
         self.house.gateway.open_door(self.scratch, visit).map_err(|error| error.to_string())
@@ -134,7 +142,7 @@ impl Job<'_> {
             biased;
             ended = &mut working => return ended,
             () = ports.stop.cancelled() => End::Stopped,
-            why = door.refused() => End::BudgetExhausted(why),
+            () = door.refused() => End::BudgetExhausted(budget_exhausted(door)),
             () = satisfied => End::HandedIn,
             () = clock.sleep_until(self.limits.deadline) => End::TimedOut,
         };
@@ -153,6 +161,32 @@ impl Job<'_> {
             Manner::Command => drive::by_command(house, spec, outfit, narrator, cancel).await,
         }
     }
+}
+
+/// How the last call went that an agent made, if it made any. What cost nothing and was not sent says nothing about the
+/// models.
+fn last_call(door: &Door) -> Option<Result<(), String>> {
+    door.calls().into_iter().rev().find_map(|call| match call.outcome {
+        CallOutcome::Answered { .. } => Some(Ok(())),
+        // The agent was ended, or went away, while it was answered.
+        CallOutcome::UnderWay => Some(Err("it was not waited for".to_owned())),
+        CallOutcome::Estimated { reason, .. } | CallOutcome::Unsettled { reason } => Some(Err(reason)),
+        CallOutcome::Rejected { status, reason } => Some(Err(format!("status {status}: {reason}"))),
+        CallOutcome::OverBudget { reason } | CallOutcome::NotSent { reason } => Some(Err(reason)),
+    })
+}
+
+fn budget_exhausted(door: &Door) -> String {
+    let over = door.calls().into_iter().rev().find_map(|call| match call.outcome {
+        CallOutcome::OverBudget { reason } => Some(reason),
+        CallOutcome::Answered { .. }
+        | CallOutcome::UnderWay
+        | CallOutcome::Estimated { .. }
+        | CallOutcome::Unsettled { .. }
+        | CallOutcome::Rejected { .. }
+        | CallOutcome::NotSent { .. } => None,
+    });
+    over.unwrap_or_else(|| "a call did not fit".to_owned())
 }
 
 /// A port of our own choice where the network is shared with other agents and everybody else.

@@ -86,7 +86,19 @@ pub(super) async fn by_acp(
     let mut errors = Errors::of(stderr);
     let ended = {
         let client = Client::new(stdout, stdin, narrator, cancel);
-        errors.beside(client.converse(&session, prompt)).await
+        // Whoever waits for it is also who ends it when it grows beyond what it may use; the conversation then ends with
+        // the pipe.
+        let alive = async {
+            process.wait().await;
+            std::future::pending::<std::convert::Infallible>().await
+        };
+        let conversing = async {
+            tokio::select! {
+                ended = client.converse(&session, prompt) => ended,
+                never = alive => match never {},
+            }
+        };
+        errors.beside(conversing).await
     };
     match ended {
         Ok(TurnEnd::Ended) => End::Turn,
@@ -186,7 +198,9 @@ fn not_started(spec: &AgentSpec, error: CageError) -> AgentFailure {
     let text = format!("the agent `{}` could not be started: {error}", spec.name);
     match error {
         CageError::Unavailable { .. } => AgentFailure::NoSandbox(text),
-        CageError::NotBuilt { .. } | CageError::Spawn(_) => AgentFailure::Vendor(text),
+        CageError::NotBuilt { .. } | CageError::Outgrown { .. } | CageError::Spawn(_) => {
+            AgentFailure::Vendor(text)
+        }
     }
 }
 

@@ -103,6 +103,11 @@ impl Outfit {
             ("TERM".to_owned(), "dumb".to_owned()),
             ("LANG".to_owned(), "C.UTF-8".to_owned()),
         ]);
+        // For agents that commit in their own repository; nobody reads those commits.
+        for who in ["AUTHOR", "COMMITTER"] {
+            environment.insert(format!("GIT_{who}_NAME"), spec.name.to_string());
+            environment.insert(format!("GIT_{who}_EMAIL"), format!("{}@localhost", spec.name));
+        }
         environment.extend(spec.environment.iter().map(|(name, value)| (name.clone(), fill(value))));
         let listen = format!("127.0.0.1:{port}");
         let mut arguments: Vec<String> =

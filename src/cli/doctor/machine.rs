@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::Line;
+use crate::agents::vendor::{self, AgentSpec};
 use crate::config::{Config, Database};
 use crate::git::GitSettings;
 use crate::ports::{CommandSpec, Spawner};
@@ -18,13 +19,27 @@ use crate::store::{Store, StoreError};
 const GIT_OLDEST: [u32; 2] = [2, 39];
 
 pub(super) async fn examine(config: &Config, machine: &Machine) -> Vec<Line> {
-    vec![
+    let mut lines = vec![
         git(&config.storage.data_dir, machine.spawner.as_ref()).await,
         data_dir(&config.storage.data_dir),
         database(&config.storage.database),
         dead_letters(&config.storage.database).await,
         sandbox(config, machine).await,
-    ]
+    ];
+    lines.extend(config.agents.allowed.iter().map(agent));
+    lines
+}
+
+/// Whether the program of an agent that is allowed is there.
+fn agent(spec: &AgentSpec) -> Line {
+    let (name, manner) = (&spec.name, spec.manner.as_str());
+    match vendor::find(&spec.program, &server::search_path()) {
+        Some(path) => Line::ok(format!("agent {name}: {manner}, {}", path.display())),
+        None => Line::fail(
+            format!("agent {name}: its program `{}` is not there", spec.program),
+            format!("install it, give its full path (`{name}=/path/to/{}`), or take it out of PAIRBOT_AGENTS", spec.program),
+        ),
+    }
 }
 
 async fn git(data_dir: &Path, spawner: &dyn Spawner) -> Line {
