@@ -99,3 +99,46 @@ impl Roster {
         names.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+
+    use super::*;
+    use crate::agents::outcome::{CreateOutcome, ReviewOutcome};
+    use crate::agents::task::{CreateTask, ReviewTask};
+    use crate::agents::TaskPorts;
+
+    struct Nobody;
+
+    #[async_trait]
+    impl Agent for Nobody {
+        async fn create(&self, _task: CreateTask, _ports: TaskPorts<'_>) -> CreateOutcome {
+            unreachable!()
+        }
+
+        async fn review(&self, _task: ReviewTask, _ports: TaskPorts<'_>) -> ReviewOutcome {
+            unreachable!()
+        }
+    }
+
+    fn choice(agent: Option<&str>, provider: Option<Provider>) -> AgentChoice {
+        AgentChoice { agent: agent.map(|name| name.parse().unwrap()), provider, model: None }
+    }
+
+    #[test]
+    fn a_policy_chooses_only_among_those_that_the_operator_allows() {
+        let allowed = Allowed { agent: Arc::new(Nobody), provider: ProviderKind::Anthropic };
+        let roster = Roster::of(Arc::new(Nobody)).with("claude".parse().unwrap(), allowed);
+        assert_eq!(roster.choose(&choice(None, Some(Provider::Openai))).map(|chosen| chosen.provider), Ok(None));
+        let chosen = roster.choose(&choice(Some("claude"), None));
+        assert_eq!(chosen.map(|chosen| chosen.provider), Ok(Some(ProviderKind::Anthropic)));
+        let refused = |choice| roster.choose(&choice).map(|_| ()).unwrap_err().to_string();
+        assert!(refused(choice(Some("codex"), None)).contains("allowed are `builtin`, `claude`"));
+        assert!(refused(choice(Some("claude"), Some(Provider::Openai))).contains("leave `provider` out"));
+        let mut policy = crate::policy::default_policy();
+        policy.creator = choice(Some("codex"), None);
+        assert_eq!(roster.problems(&policy).len(), 1);
+        assert!(roster.problems(&policy)[0].starts_with("creator.agent: `codex`"));
+    }
+}

@@ -1,4 +1,6 @@
 use super::*;
+use crate::agents::vendor::{AgentSpec, Manner};
+use crate::gateway::ProviderKind;
 
 const COMPLETE: [(&str, &str); 3] =
     [("APP_ID", "12"), ("PRIVATE_KEY", "-----BEGIN"), ("WEBHOOK_SECRET", "s3cret")];
@@ -200,4 +202,74 @@ fn the_image_runs_without_root() {
     let user = lines.iter().position(|line| *line == "USER 10001").unwrap();
     let entry = lines.iter().position(|line| line.starts_with("ENTRYPOINT")).unwrap();
     assert!(user < entry && lines.iter().filter(|line| line.starts_with("USER")).count() == 1);
+}
+
+fn allowed(pairs: &[(&str, &str)], file: &str) -> Vec<AgentSpec> {
+    Config::load(&source(pairs).with_file(Path::new("pairbot.toml"), file)).unwrap().agents.allowed
+}
+
+#[test]
+fn agents_are_allowed_by_a_list_of_presets() {
+    let agents = allowed(&[("PAIRBOT_AGENTS", "claude, codex=/opt/codex/bin/codex-acp,goose:acp")], "");
+    let seen: Vec<_> =
+        agents.iter().map(|spec| (spec.name.as_str(), spec.manner, spec.program.as_str())).collect();
+    let expected = [
+        ("claude", Manner::Command, "claude"),
+        ("codex", Manner::Acp, "/opt/codex/bin/codex-acp"),
+        ("goose", Manner::Acp, "goose"),
+    ];
+    assert_eq!(seen, expected);
+    assert!(load(&[]).agents.allowed.is_empty());
+}
+
+#[test]
+fn agents_of_the_operators_own_and_changed_presets_stand_in_the_file() {
+    let file = r#"
+[agents.claude]
+environment = { CLAUDE_EXTRA = "1" }
+read_only = ["/opt/node"]
+
+[agents.house]
+kind = "acp"
+command = ["/opt/house/agent", "--serve"]
+provider = "openai"
+environment = { OPENAI_BASE_URL = "{gateway}/v1", OPENAI_API_KEY = "{token}" }
+files = { ".house/config" = "model = {model}" }
+options = { mode = "free" }
+
+[agents.twin]
+preset = "codex"
+kind = "acp"
+"#;
+    let agents = allowed(&[], file);
+    let of = |name: &str| agents.iter().find(|spec| spec.name.as_str() == name).unwrap();
+    assert_eq!(of("claude").environment["CLAUDE_EXTRA"], "1");
+    assert_eq!(of("claude").environment["ANTHROPIC_API_KEY"], "{token}");
+    let house = of("house");
+    assert_eq!((house.manner, house.provider), (Manner::Acp, ProviderKind::OpenAi));
+    assert_eq!((house.program.as_str(), house.arguments.len(), house.files.len()), ("/opt/house/agent", 1, 1));
+    assert_eq!((of("twin").manner, of("twin").program.as_str()), (Manner::Acp, "codex-acp"));
+}
+
+#[test]
+fn what_is_wrong_with_agents_is_told_with_what_is_allowed() {
+    let wrong = |list: &str, file: &str| {
+        let source = source(&[("PAIRBOT_AGENTS", list)]).with_file(Path::new("pairbot.toml"), file);
+        Config::load(&source).unwrap_err().to_string()
+    };
+    for (list, file, words) in [
+        ("cluade", "", "there is no preset `cluade`; there are claude, codex"),
+        ("claude:mcp", "", "`mcp` is neither `acp` nor `command`"),
+        ("builtin", "", "there is no preset `builtin`"),
+        ("", "[agents.builtin]\nkind = \"acp\"\ncommand = [\"x\"]", "always allowed"),
+        ("", "[agents.house]\n", "agents.house needs `kind`"),
+        ("", "[agents.house]\nkind = \"acp\"", "needs `command`"),
+        ("", "[agents.house]\nkind = \"acp\"\ncommand = \"x\"", "`command` is not a list of strings"),
+        ("", "[agents.house]\npreset = \"goose\"\ncomand = []", "unknown key `comand`"),
+        ("", "[agents.house]\npreset = \"goose\"\nfiles = { \"../x\" = \"\" }", "not below the agent's home"),
+        ("", "[agents]\nclaude = 3", "must be a table"),
+    ] {
+        let told = wrong(list, file);
+        assert!(told.contains(words), "`{words}` is not in {told}");
+    }
 }

@@ -7,9 +7,9 @@ use proptest::prelude::*;
 use super::*;
 
 const FULL: &str = r#"version: 1
-creator: { provider: anthropic, model: claude-sonnet-4-5 }
+creator: { agent: claude, provider: anthropic, model: claude-sonnet-4-5 }
 reviewers:
-  correctness: { focus: "Is it right?", model: "gpt-5", provider: openai }
+  correctness: { focus: "Is it right?", agent: builtin, model: "gpt-5", provider: openai }
   security:
 rounds: 4
 budget: { run: 7.25 }
@@ -51,7 +51,9 @@ fn every_key_sets_what_it_says() {
     let policy = read(FULL.as_bytes()).unwrap();
     assert_eq!(policy.creator.provider, Some(Provider::Anthropic));
     assert_eq!(policy.creator.model.as_deref(), Some("claude-sonnet-4-5"));
+    assert_eq!(policy.creator.agent.as_ref().map(|agent| agent.as_str()), Some("claude"));
     let reviewers: Vec<_> = policy.reviewers.iter().collect();
+    assert_eq!(reviewers[0].1.agent.agent, None, "the builtin agent is what is meant by default, too");
     assert_eq!(reviewers[0].1.focus, "Is it right?");
     assert_eq!(reviewers[0].1.agent.provider, Some(Provider::Openai));
     assert!(reviewers[1].1.focus.contains("attack"), "a known name brings its focus");

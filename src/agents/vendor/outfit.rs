@@ -134,7 +134,10 @@ fn cage(needs: &Needs<'_>, program: &Path, home: &Path) -> Cage {
     let socket = |host: &Path, name: &str| Socket { host: host.to_owned(), inside: runtime.join(name) };
     let mut cage = Cage::around(needs.worktree.to_owned(), needs.access, home.to_owned());
     cage.sockets = vec![socket(needs.gateway_socket, "gateway.sock"), socket(needs.task_socket, "task.sock")];
-    cage.read_only = program::folders(program);
+    // Our own program is in every cage anyway.
+    if program != needs.own_program {
+        cage.read_only = program::folders(program);
+    }
     cage.read_only.extend(needs.spec.read_only.iter().cloned());
     cage
 }

@@ -27,6 +27,8 @@ async fn walk_all(mirror: &Mirror, worktree: Worktree, main: &HeadSha) {
         read.worktree.stage().await.unwrap();
         read.worktree.close().await.unwrap();
     }
+    let _looked = worktree.look().await;
+    worktree.begin_repository().await.unwrap();
     let name = worktree.name().clone();
     let again = mirror.open(&name, main).await.unwrap();
     assert!(again.resumed);

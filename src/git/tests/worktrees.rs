@@ -235,3 +235,27 @@ async fn a_worktree_goes_back_to_a_checkpoint_whatever_was_written_since() {
     assert!(tree.join("cache/warm").exists());
     assert_eq!(worktree.checkpoint().await.unwrap(), checkpoint);
 }
+
+#[tokio::test]
+async fn an_agents_own_git_works_in_its_tree_and_is_no_part_of_the_change() {
+    let ground = Ground::new().await;
+    let (mirror, main) = fetched(&ground).await;
+    let worktree = mirror.open(&name("a"), &main).await.unwrap().worktree;
+    worktree.begin_repository().await.unwrap();
+    let story = "git log --format=%H && git status --short && echo new > new.txt && git add -A && \
+                 git -c user.name=a -c user.email=a@b commit -qm x && git remote | wc -l";
+    let told = shell(&worktree.path(), story).await;
+    assert!(told.succeeded(), "{}", String::from_utf8_lossy(&told.stderr));
+    assert_eq!(String::from_utf8_lossy(&told.stdout), format!("{main}\n0\n"));
+    let seen = worktree.look().await.unwrap();
+    assert_eq!(seen.changes.iter().map(|change| change.path.as_str()).collect::<Vec<_>>(), ["new.txt"]);
+    assert!(shell(&worktree.path(), "git log -1").await.succeeded(), "the agent keeps its repository");
+    let staged = worktree.stage().await.unwrap();
+    assert_eq!(staged.tree, seen.tree);
+    assert!(!worktree.path().join(".git").exists());
+    // Killed while the files were looked at.
+    std::fs::create_dir(worktree.path().join("../aside")).unwrap();
+    worktree.close().await.unwrap();
+    let again = mirror.open(&name("b"), &main).await.unwrap().worktree;
+    assert!(!again.path().join("../aside").exists());
+}
