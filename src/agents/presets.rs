@@ -305,6 +305,20 @@ mod tests {
     }
 
     #[test]
+    fn the_page_about_agents_has_every_row_and_every_placeholder() {
+        let page = include_str!("../../docs/agents.md");
+        for preset in PRESETS {
+            let Preset { agent, manner, program, provider, measured, .. } = preset;
+            let row = format!("| `{agent}` | {} | `{program}` | {provider} | {measured} |\n", manner.as_str());
+            assert!(page.contains(&row), "{row}");
+        }
+        assert_eq!(page.matches("| command | `").count() + page.matches("| acp | `").count(), PRESETS.len());
+        for placeholder in crate::agents::vendor::PLACEHOLDERS {
+            assert!(page.contains(&format!("`{{{placeholder}}}`")), "{placeholder}");
+        }
+    }
+
+    #[test]
     fn texts_that_other_programs_read_are_well_formed() {
         for preset in PRESETS {
             for text in preset.environment.iter().chain(preset.files).map(|(_, text)| *text).chain(preset.meta) {
