@@ -6,6 +6,7 @@ mod meanwhile;
 pub(crate) mod picture;
 mod world;
 
+mod cage;
 mod commands;
 mod crashes;
 mod dead_letters;
