@@ -1,7 +1,8 @@
 //! Commands of gates and agents in the sandbox, seen from GitHub.
 
 use pairbot::config::Sandbox;
-use pairbot::demo::StageSettings;
+use pairbot::demo::{Models, REPOSITORY, StageSettings};
+use pairbot_model_sim::{Reply, Script};
 
 use super::world::{World, set_file, writes};
 
@@ -38,15 +39,29 @@ pull draft: Caged
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_main_job_is_done_with_every_command_in_the_sandbox() {
-    let world = World::with(caged).await;
-    let issue = world.issue("findings");
+async fn an_agents_command_runs_in_the_sandbox_and_what_it_wrote_is_the_change() {
+    let command = "pwd >where.txt; echo $HOME >>where.txt; cat /etc/hostname >>where.txt; sh run-tests.sh";
+    let turns = vec![Reply::run_command(command), Reply::hand_in("Tell where", "As asked.", [])];
+    let world = World::with(|settings| {
+        caged(settings);
+        let script = Script::for_title("Where").creator(vec![turns]);
+        settings.models = Models::Scripted { extra: vec![script] };
+    })
+    .await;
+    let issue = world.stage.open_issue("Where", "Please.").unwrap();
     world.label(issue).await;
     assert_eq!(world.phase(issue).await, "awaiting-human");
-    assert_eq!(world.check(issue, "tests").conclusion.as_deref(), Some("success"));
-    let ran = world.stage.models.as_ref().unwrap().ledger();
-    assert!(
-        ran.iter().any(|call| call.request.to_string().contains("run_command")),
-        "an agent ran the tests"
-    );
+    let head = world.pull(issue).head_sha;
+    let written = world.stage.github.file(REPOSITORY, &head, "where.txt").unwrap();
+    assert_eq!(written.as_deref(), Some("/work\n/home/agent\n"));
+    let seen = "\
+issue open [agent:pair] :eyes:
+  pairbot[bot]: ### Pairbot: ready: `c1` waits for you
+pull ready: Tell where
+  pairbot[bot] COMMENTED on c1: Review by `correctness`
+  pairbot[bot] COMMENTED on c1: Review by `maintainability`
+  c1 paths=success ready=success review=success size=success tests=success
+";
+    assert_eq!(world.picture(issue), seen);
+    world.nothing_else_happened().await;
 }
