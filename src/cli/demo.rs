@@ -25,6 +25,9 @@ const PATIENCE: [Duration; 2] = [Duration::from_mins(2), Duration::from_mins(30)
 /// How long the merge may take to be heard of.
 const ECHO: Duration = Duration::from_secs(10);
 
+const NO_SANDBOX: &str =
+    "Commands of agents and gates run on this machine without a sandbox (PAIRBOT_SANDBOX=none-i-accept).";
+
 /// Arguments of `demo`.
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -113,10 +116,8 @@ impl Introduction {
             Standing::Bubblewrap { .. } => {
                 "Commands of agents and gates run in a sandbox (bubblewrap), without network.".to_owned()
             }
-            Standing::NoneAccepted | Standing::Unavailable { .. } => format!(
-                "Commands of agents and gates run on this machine without a sandbox (PAIRBOT_SANDBOX=none-i-accept): {}.",
-                self.standing
-            ),
+            Standing::NoneAccepted => NO_SANDBOX.to_owned(),
+            Standing::Unavailable { probe, why } => format!("{NO_SANDBOX} It has none: {probe}: {why}."),
         }
     }
 }

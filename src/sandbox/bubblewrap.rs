@@ -13,7 +13,6 @@ mod outgrown;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -27,12 +26,6 @@ use super::{
 };
 use crate::adapters::on_disk;
 use crate::ports::{CommandSpec, Ending, Finished, Process, Started};
-
-/// How long the last processes of a cage are waited for after they were killed: the kernel needs a moment to let go of
-/// their memory.
-const LAST_BREATH: Duration = Duration::from_secs(2);
-/// How often it is looked meanwhile.
-const LOOK_EVERY: Duration = Duration::from_millis(2);
 
 /// Cages made by bubblewrap.
 #[derive(Debug)]
@@ -74,16 +67,6 @@ impl Bubblewrap {
         let group = group.map_err(|error| not_built(format!("its control group cannot be made: {error}")))?;
         Launch::prepare(&self.host, &self.filters, &arguments, group, command).map_err(not_built)
     }
-
-    /// Kills what is left, and waits until the kernel has let go of it.
-    async fn ended(&self, launch: &Launch) {
-        let clock = &self.ports.clock;
-        launch.group.kill();
-        let until = clock.now().plus_ms(u64::try_from(LAST_BREATH.as_millis()).unwrap_or(u64::MAX));
-        while !launch.group.is_empty() && clock.now() < until {
-            clock.sleep(LOOK_EVERY).await;
-        }
-    }
 }
 
 #[async_trait]
@@ -117,7 +100,7 @@ impl Sandbox for Bubblewrap {
                 return Err(CageError::Outgrown { limit_bytes: outgrown });
             }
         };
-        self.ended(&launch).await;
+        launch.close().await;
         launch.judge(finished)
     }
 
@@ -148,7 +131,7 @@ impl Process for Caged {
             tokio::select! {
                 biased;
                 ending = self.process.wait() => {
-                    self.launch.group.kill();
+                    self.launch.close().await;
                     return self.launch.ending(ending);
                 }
                 _limit = outgrown::outgrown(self.clock.as_ref(), &self.cage) => {
@@ -158,7 +141,7 @@ impl Process for Caged {
             }
         }
         let ending = self.process.wait().await;
-        self.launch.group.kill();
+        self.launch.close().await;
         self.launch.ending(ending)
     }
 

@@ -153,9 +153,9 @@ impl Group {
         }
     }
 
-    /// Whether nothing lives in them any more.
-    pub(super) fn is_empty(&self) -> bool {
-        self.parts.iter().all(|part| members(&part.folder).is_empty())
+    /// What lives in them.
+    pub(super) fn members(&self) -> Vec<Pid> {
+        self.parts.iter().flat_map(|part| members(&part.folder)).collect()
     }
 
     /// Whether the kernel killed anything in them for want of memory.

@@ -10,6 +10,8 @@
 mod bubblewrap;
 #[cfg(target_os = "linux")]
 mod control_group;
+#[cfg(target_os = "linux")]
+mod deaths;
 mod establish;
 pub mod look_around;
 #[cfg(target_os = "linux")]

@@ -12,19 +12,21 @@ use std::os::unix::net::{SocketAddr, UnixListener};
 use std::path::Path;
 use std::time::Duration;
 
+use rustix::process::Pid;
 use tempfile::TempDir;
 use tokio::io::AsyncReadExt as _;
 
 use super::bubblewrap::Bubblewrap;
+use super::deaths::all_ended;
 use super::look_around::Seen;
 use super::{Cage, CageLimits, Gap, Limit, PROGRAM, Probe, Sandbox, TreeAccess, Unavailable};
+use crate::adapters::on_disk;
 use crate::ports::{CommandSpec, Ending, Finished};
 
 /// How long one probe may take.
 const WITHIN: Duration = Duration::from_secs(20);
 /// How long a process may still be seen after it was killed.
-const GONE_WITHIN_MS: u64 = 5_000;
-const LOOK_EVERY: Duration = Duration::from_millis(10);
+const GONE_WITHIN: Duration = Duration::from_secs(5);
 /// The limits of a probe's cage, and what is taken beyond them.
 const MEMORY_BYTES: u64 = 64 * 1024 * 1024;
 const MEMORY_TAKEN: u64 = 256 * 1024 * 1024;
@@ -127,30 +129,26 @@ async fn survivors(layer: &Bubblewrap, stage: &Stage) -> Result<(), Unavailable>
     if !matches!(ready, Ok(Ok(_))) {
         return Err(failed("the process that should try it did not start".to_owned()));
     }
-    if lingering(&stage.name).is_empty() {
+    let lingering = lingering(&stage.name);
+    if lingering.is_empty() {
         return Err(failed("its processes cannot be seen from outside, so nobody can tell".to_owned()));
     }
     drop(started);
-    let clock = &layer.ports.clock;
-    let until = clock.now().plus_ms(GONE_WITHIN_MS);
-    loop {
-        let left = lingering(&stage.name);
-        match left.first() {
-            None => return Ok(()),
-            Some(pid) if clock.now() >= until => return Err(failed(format!("process {pid} did"))),
-            Some(_) => clock.sleep(LOOK_EVERY).await,
-        }
+    match on_disk(move || all_ended(&lingering, GONE_WITHIN)).await {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(failed("a process that left its session did".to_owned())),
+        Err(error) => Err(failed(format!("nobody can tell: {error}"))),
     }
 }
 
-/// Processes of this machine whose arguments hold a word, but for those that are only made of waiting to be forgotten.
-fn lingering(word: &str) -> Vec<String> {
+/// Processes of this machine whose arguments hold a word.
+fn lingering(word: &str) -> Vec<Pid> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     let named = entries.filter(|entry| {
         let arguments = fs::read(entry.path().join("cmdline")).unwrap_or_default();
         String::from_utf8_lossy(&arguments).contains(word)
     });
-    named.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
+    named.filter_map(|entry| Pid::from_raw(entry.file_name().to_str()?.parse().ok()?)).collect()
 }
 
 /// Why a limit does not hold; nothing if it does.

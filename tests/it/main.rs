@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 mod browser;
+mod cage;
 mod conformance;
 mod process;
 mod scenarios;

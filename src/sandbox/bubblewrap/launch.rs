@@ -3,8 +3,10 @@
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::fd::AsRawFd as _;
+use std::time::Duration;
 
 use rustix::fs::{MemfdFlags, memfd_create};
+use rustix::process::Pid;
 use serde::Deserialize;
 
 use super::filter::Filters;
@@ -21,6 +23,8 @@ pub(super) const FIRST_FILTER: usize = 5;
 /// The signal that the kernel sends where memory ran out, and how a shell tells that a command died of it.
 const KILLED: i32 = 9;
 const KILLED_CODE: i32 = 128 + KILLED;
+/// How long the last processes of a cage are waited for after they were killed.
+const LAST_BREATH: Duration = Duration::from_secs(2);
 /// What is told of `bwrap`'s complaint.
 const COMPLAINT_CHARS_MAX: usize = 400;
 
@@ -57,9 +61,12 @@ pub(super) struct Launch {
     _arguments: Handed,
 }
 
-/// What `bwrap` says when the program has ended, and only if it ever began.
-#[derive(Deserialize)]
+/// What `bwrap` says: first who is the first process of the cage, and when the program has ended its exit code, which is
+/// not said if it never began.
+#[derive(Default, Deserialize)]
 struct Told {
+    #[serde(rename = "child-pid")]
+    first_process: Option<i32>,
     #[serde(rename = "exit-code")]
     exit_code: Option<i64>,
 }
@@ -104,11 +111,28 @@ impl Launch {
         Ok(Self { command, group, status, _arguments: arguments })
     }
 
-    /// Whether the program began.
-    fn began(&self) -> bool {
-        let told = self.status.content().unwrap_or_default();
-        let told = serde_json::Deserializer::from_str(&told).into_iter::<Told>();
-        told.map_while(Result::ok).any(|told| told.exit_code.is_some())
+    fn told(&self) -> Told {
+        let text = self.status.content().unwrap_or_default();
+        let told = serde_json::Deserializer::from_str(&text).into_iter::<Told>().map_while(Result::ok);
+        told.fold(Told::default(), |before, now| Told {
+            first_process: now.first_process.or(before.first_process),
+            exit_code: now.exit_code.or(before.exit_code),
+        })
+    }
+
+    /// Kills what is left, and waits until the kernel has let go of it. When the first process of a cage has ended, all
+    /// others have.
+    pub(super) async fn close(&self) {
+        self.group.kill();
+        let mut left = self.group.members();
+        left.extend(self.told().first_process.and_then(Pid::from_raw));
+        match on_disk(move || all_ended(&left, LAST_BREATH)).await {
+            Ok(true) => {}
+            Ok(false) => tracing::warn!("processes of a cage were killed and are still there"),
+            Err(error) => {
+                tracing::warn!(%error, "nobody can tell whether the processes of a cage have ended")
+            }
+        }
     }
 
     /// How the program itself ended, out of how `bwrap` did.
@@ -122,7 +146,7 @@ impl Launch {
     /// A program that never ran has said nothing, and what `bwrap` or the shell before it said is no output of it.
     pub(super) fn judge(&self, finished: Finished) -> Result<Finished, CageError> {
         match finished.ending {
-            Ending::Exited(_) if !self.began() => {
+            Ending::Exited(_) if self.told().exit_code.is_none() => {
                 let said = String::from_utf8_lossy(&finished.stderr);
                 let why = said.trim().chars().take(COMPLAINT_CHARS_MAX).collect();
                 Err(CageError::NotBuilt { why })

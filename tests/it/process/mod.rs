@@ -2,6 +2,7 @@
 
 mod bad_webhooks;
 mod burst;
+mod cage;
 mod command_line;
 mod dlq;
 mod doctor;

@@ -181,17 +181,25 @@ pull draft: Instruct
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_command_without_the_operators_consent_is_not_run_and_not_green() {
+async fn a_command_without_a_sandbox_is_not_run_and_not_green() {
     let world = World::with(|settings| {
         settings.sandbox = Sandbox::Auto;
+        // Without our own binary no layer can be tried, so none holds.
+        settings.tuning.program = Some("/no/such/pairbot".into());
         set_file(settings, ".github/pairbot.yml", COMMAND);
     })
     .await;
     let issue = world.issue_of(writes("Consent", &[("done.txt", "done\n")]));
     world.label(issue).await;
     assert_eq!(world.phase(issue).await, "halted(gate-failing)");
-    let why = world.check(issue, "done").title;
-    assert_eq!(why.as_deref(), Some("command gates need PAIRBOT_SANDBOX=none-i-accept"));
+    let check = world.check(issue, "done");
+    assert_eq!(check.title.as_deref(), Some("no sandbox holds on this server, and command gates need one"));
+    let summary = check.summary.unwrap_or_default();
+    for said in
+        ["/no/such/pairbot", "what it needs is missing", "No command of agents or of the repository runs"]
+    {
+        assert!(summary.contains(said), "{said}: {summary}");
+    }
     let seen = "\
 issue open [agent:pair] :eyes:
   pairbot[bot]: ### Pairbot: halted: a gate does not pass: done

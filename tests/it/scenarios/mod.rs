@@ -7,6 +7,7 @@ pub(crate) mod picture;
 mod world;
 
 mod agents;
+mod cage;
 mod commands;
 mod crashes;
 mod dead_letters;

@@ -1,0 +1,67 @@
+//! Commands of gates and agents in the sandbox, seen from GitHub.
+
+use pairbot::config::Sandbox;
+use pairbot::demo::{Models, REPOSITORY, StageSettings};
+use pairbot_model_sim::{Reply, Script};
+
+use super::world::{World, set_file, writes};
+
+fn caged(settings: &mut StageSettings) {
+    settings.sandbox = Sandbox::Auto;
+    settings.tuning.program = Some(env!("CARGO_BIN_EXE_pairbot").into());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gate_in_the_sandbox_is_red_at_the_place_it_names_and_says_where_it_ran() {
+    let policy = "rounds: 1\ngates: { lint: { command: \"echo $PWD/one.txt:2: boom; exit 1\" } }\n";
+    let world = World::with(|settings| {
+        caged(settings);
+        set_file(settings, ".github/pairbot.yml", policy);
+    })
+    .await;
+    let issue = world.issue_of(writes("Caged", &[("one.txt", "1\n2\n")]));
+    world.label(issue).await;
+    let check = world.check(issue, "lint");
+    assert!(check.summary.as_deref().is_some_and(|text| text.contains("/work/one.txt:2: boom")), "{check:?}");
+    assert!(check.summary.as_deref().is_some_and(|text| text.contains("in a sandbox")), "{check:?}");
+    let place = check.annotations.first().map(|note| (note["path"].clone(), note["start_line"].clone()));
+    assert_eq!(place, Some(("one.txt".into(), 2.into())), "{check:?}");
+    let seen = "\
+issue open [agent:pair] :eyes:
+  pairbot[bot]: ### Pairbot: halted: a gate does not pass: lint
+pull draft: Caged
+  pairbot[bot] COMMENTED on c1: Review by `correctness`
+  pairbot[bot] COMMENTED on c1: Review by `maintainability`
+  c1 lint=failure paths=success ready=action_required review=success size=success
+";
+    assert_eq!(world.picture(issue), seen);
+    world.nothing_else_happened().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agents_command_runs_in_the_sandbox_and_what_it_wrote_is_the_change() {
+    let command = "pwd >where.txt; echo $HOME >>where.txt; cat /etc/hostname >>where.txt; sh run-tests.sh";
+    let turns = vec![Reply::run_command(command), Reply::hand_in("Tell where", "As asked.", [])];
+    let world = World::with(|settings| {
+        caged(settings);
+        let script = Script::for_title("Where").creator(vec![turns]);
+        settings.models = Models::Scripted { extra: vec![script] };
+    })
+    .await;
+    let issue = world.stage.open_issue("Where", "Please.").unwrap();
+    world.label(issue).await;
+    assert_eq!(world.phase(issue).await, "awaiting-human");
+    let head = world.pull(issue).head_sha;
+    let written = world.stage.github.file(REPOSITORY, &head, "where.txt").unwrap();
+    assert_eq!(written.as_deref(), Some("/work\n/home/agent\n"));
+    let seen = "\
+issue open [agent:pair] :eyes:
+  pairbot[bot]: ### Pairbot: ready: `c1` waits for you
+pull ready: Tell where
+  pairbot[bot] COMMENTED on c1: Review by `correctness`
+  pairbot[bot] COMMENTED on c1: Review by `maintainability`
+  c1 paths=success ready=success review=success size=success tests=success
+";
+    assert_eq!(world.picture(issue), seen);
+    world.nothing_else_happened().await;
+}
