@@ -15,11 +15,11 @@ use tokio_util::sync::CancellationToken;
 use super::transcript::{TRANSCRIPT_VERSION, TranscriptError, TranscriptStore, Turn, TurnContent};
 use super::*;
 use crate::agents::task::OpenFinding;
-use crate::agents::{Checkpoint, CheckpointError};
+use crate::agents::{Checkpoint, CheckpointError, Repository};
 use crate::gateway::tests::ports::{MemoryAccount, TestClock};
 use crate::gateway::tests::server::{ModelServer, Prepared, anthropic_stream, error, text, tool};
 use crate::gateway::tests::{gateway, gateway_with};
-use crate::gateway::{Block, PriceTable, ProviderKind, StopReason};
+use crate::gateway::{Block, BudgetAccount, PriceTable, ProviderKind, StopReason};
 use crate::sandbox::{Probe, Unavailable};
 
 /// Where no command is run, and no model is offered to run one.
@@ -64,10 +64,21 @@ impl Checkpoint for Bench {
     }
 }
 
+/// The builtin agent asks for no repository.
+struct NoRepository;
+
+#[async_trait]
+impl Repository for NoRepository {
+    async fn begin(&self) -> Result<(), CheckpointError> {
+        Err(CheckpointError("nobody should ask".to_owned()))
+    }
+}
+
 struct Bench {
     server: ModelServer,
     clock: Arc<TestClock>,
-    account: MemoryAccount,
+    account: Arc<MemoryAccount>,
+    payer: Arc<dyn BudgetAccount>,
     transcript: MemoryTranscript,
     agent: BuiltinAgent,
     stop: CancellationToken,
@@ -89,9 +100,10 @@ impl Bench {
             fs::create_dir(all.path().join(directory)).unwrap();
         }
         fs::write(all.path().join("root/a.txt"), "one\n").unwrap();
-        let account = MemoryAccount::of(Money::from_cents(500));
+        let account = Arc::new(MemoryAccount::of(Money::from_cents(500)));
+        let payer = Arc::clone(&account) as Arc<dyn BudgetAccount>;
         let (transcript, stop) = (MemoryTranscript::default(), CancellationToken::new());
-        Self { server, clock, account, transcript, agent, stop, all }
+        Self { server, clock, account, payer, transcript, agent, stop, all }
     }
 
     fn place(&self, name: &str) -> PathBuf {
@@ -100,9 +112,11 @@ impl Bench {
 
     fn ports(&self) -> TaskPorts<'_> {
         TaskPorts {
-            account: &self.account,
+            account: &self.payer,
             transcript: &self.transcript,
             files: Some(self),
+            repository: &NoRepository,
+            gates: None,
             stop: &self.stop,
         }
     }
@@ -149,6 +163,7 @@ impl Bench {
             delta: None,
             to_verify: Vec::new(),
             root: task.root,
+            scratch: task.scratch,
             model: task.model,
             limits: task.limits,
         }
@@ -376,7 +391,8 @@ async fn time_money_and_lease_end_the_task_by_their_names() {
     assert_eq!(bench.create_task_run(late).await.result.unwrap_err(), AgentFailure::TimedOut);
 
     let mut poor = Bench::with([handed_in()]).await;
-    poor.account = MemoryAccount::of(Money::from_microdollars(100));
+    poor.account = Arc::new(MemoryAccount::of(Money::from_microdollars(100)));
+    poor.payer = Arc::clone(&poor.account) as Arc<dyn BudgetAccount>;
     assert!(matches!(poor.create().await.result, Err(AgentFailure::BudgetExhausted(_))));
 
     let robbed = Bench::with([handed_in()]).await;

@@ -15,7 +15,8 @@ use crate::sandbox::Uncaged;
 struct Stage {
     sim: ModelSim,
     clock: Arc<TestClock>,
-    account: MemoryAccount,
+    account: Arc<MemoryAccount>,
+    payer: Arc<dyn BudgetAccount>,
     agent: BuiltinAgent,
     all: tempfile::TempDir,
 }
@@ -54,7 +55,9 @@ impl Stage {
             fs::create_dir_all(file.parent().unwrap()).unwrap();
             fs::write(file, content).unwrap();
         }
-        Self { sim, clock, account: MemoryAccount::of(Money::from_cents(1_000)), agent, all }
+        let account = Arc::new(MemoryAccount::of(Money::from_cents(1_000)));
+        let payer = Arc::clone(&account) as Arc<dyn BudgetAccount>;
+        Self { sim, clock, account, payer, agent, all }
     }
 
     fn task(&self, provider: ProviderKind) -> CreateTask {
@@ -87,9 +90,11 @@ impl Stage {
             .create(
                 task,
                 TaskPorts {
-                    account: &self.account,
+                    account: &self.payer,
                     transcript: &transcript,
                     files: None,
+                    repository: &NoRepository,
+                    gates: None,
                     stop: &CancellationToken::new(),
                 },
             )
@@ -111,6 +116,7 @@ impl Stage {
             delta: None,
             to_verify: Vec::new(),
             root: task.root,
+            scratch: task.scratch,
             model: task.model,
             limits: task.limits,
         };
@@ -119,9 +125,11 @@ impl Stage {
             .review(
                 task,
                 TaskPorts {
-                    account: &self.account,
+                    account: &self.payer,
                     transcript: &transcript,
                     files: None,
+                    repository: &NoRepository,
+                    gates: None,
                     stop: &CancellationToken::new(),
                 },
             )
