@@ -65,6 +65,7 @@ fn review_task() -> ReviewTask {
         delta: None,
         to_verify: Vec::new(),
         root: PathBuf::from("."),
+        scratch: PathBuf::from("."),
         model: model(),
         limits: limits(),
     }
