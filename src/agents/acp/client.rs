@@ -86,10 +86,10 @@ impl<'a, R: AsyncRead + Unpin + Send, W: AsyncWrite + Unpin + Send> Client<'a, R
         session: &Session,
         prompt: &str,
     ) -> Result<TurnEnd, Fault> {
+        const METHOD: &str = "session/prompt";
         self.initialize().await?;
         let id = self.open(session).await?;
         self.session = Some(id.clone());
-        const METHOD: &str = "session/prompt";
         let params = json!({ "sessionId": id, "prompt": [{ "type": "text", "text": prompt }] });
         let answer = self.request(METHOD, &params).await?;
         match answer.get("stopReason").and_then(Value::as_str) {

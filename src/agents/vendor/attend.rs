@@ -71,7 +71,7 @@ pub(super) struct Attended {
 
 impl Job<'_> {
     /// Starts the agent and sees it to its end. What it spent is in `spent`, however it ends.
-    pub(super) async fn attend<T: Clone>(
+    pub(super) async fn attend<T: Clone + Send + Sync>(
         &self,
         counter: &dyn Counter,
         product: watch::Receiver<Option<T>>,
@@ -122,7 +122,7 @@ impl Job<'_> {
     }
 
     /// Waits for the first thing that ends the agent, and then for the agent, but not for long.
-    async fn watch<T: Clone>(
+    async fn watch<T: Clone + Send + Sync>(
         &self,
         outfit: &Outfit,
         door: &Door,

@@ -117,7 +117,8 @@ impl VendorAgent {
         let place = Place { root: &task.root, scratch: &task.scratch, access: TreeAccess::Write };
         let job = self.job(task.limits, &task.model, place, &prompt, purpose);
         let attended = job.attend(&counter, counter.handed_in(), ports, spent).await?;
-        if let Some(hand_in) = counter.handed_in().borrow().clone() {
+        let handed_in = counter.handed_in().borrow().clone();
+        if let Some(hand_in) = handed_in {
             return Ok(hand_in);
         }
         self.ended_well(&attended)?;
@@ -152,7 +153,8 @@ impl VendorAgent {
         let place = Place { root: &task.root, scratch: &task.scratch, access: TreeAccess::Read };
         let job = self.job(task.limits, &task.model, place, &prompt, purpose);
         let attended = job.attend(&counter, counter.submitted(), ports, spent).await?;
-        if let Some(review) = counter.submitted().borrow().clone() {
+        let submitted = counter.submitted().borrow().clone();
+        if let Some(review) = submitted {
             return Ok(review);
         }
         self.ended_well(&attended)?;
@@ -240,7 +242,7 @@ impl Agent for VendorAgent {
 }
 
 /// Resolves once something was handed in.
-async fn handed_in<T: Clone>(mut product: watch::Receiver<Option<T>>) {
+async fn handed_in<T: Clone + Send + Sync>(mut product: watch::Receiver<Option<T>>) {
     if product.wait_for(Option::is_some).await.is_err() {
         // Nobody can hand in any more.
         std::future::pending::<()>().await;
