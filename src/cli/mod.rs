@@ -10,6 +10,7 @@ mod explain;
 mod mcp;
 mod operator;
 mod prune;
+mod relay;
 mod runs;
 mod scripted_agent;
 mod serve;
@@ -58,6 +59,9 @@ enum Command {
     /// Tries from inside what a sandbox must prevent
     #[command(hide = true)]
     CageProbe(cage_probe::Arguments),
+    /// Runs a program inside a cage, with the way to its models
+    #[command(hide = true)]
+    Relay(relay::Arguments),
     /// Validates a policy file
     CheckPolicy {
         /// The file; `.github/pairbot.yml` if none is given
@@ -89,6 +93,7 @@ pub fn main() -> ExitCode {
         Command::Mcp(arguments) => mcp::run(&arguments),
         Command::ScriptedAgent(arguments) => scripted_agent::run(arguments),
         Command::CageProbe(arguments) => cage_probe::run(&arguments),
+        Command::Relay(arguments) => relay::run(&arguments),
         Command::CheckPolicy { file } => {
             let checked = check_policy::check(file.as_deref());
             say(&checked.report);
