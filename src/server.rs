@@ -43,9 +43,13 @@ use crate::workers::{self, AgentSettings, PoolSettings, Tools, Workers};
 const CALLS_MAX: usize = 16;
 /// How long the App's own account is waited for between two questions.
 const ACCOUNT_PAUSE: Duration = Duration::from_secs(30);
-/// Models that play where neither policy nor operator names one.
-const DEFAULT_MODELS: [(ProviderKind, &str); 2] =
-    [(ProviderKind::Anthropic, "claude-sonnet-4-5"), (ProviderKind::OpenAi, "gpt-5")];
+/// Models that play where neither policy nor operator names one: the builtin agent's, and the last for agents of other
+/// vendors alone.
+const DEFAULT_MODELS: [(ProviderKind, &str); 3] = [
+    (ProviderKind::Anthropic, "claude-sonnet-4-5"),
+    (ProviderKind::OpenAi, "gpt-5"),
+    (ProviderKind::Gemini, "gemini-2.5-pro"),
+];
 
 /// What the machine beneath gives.
 #[derive(Debug, Clone)]
@@ -391,7 +395,7 @@ fn agent_settings(config: &Config, tuning: &Tuning) -> AgentSettings {
         ProviderKind::OpenAi => config.models.openai.is_some(),
         ProviderKind::Gemini => config.models.gemini.is_some(),
     };
-    let [first, second] =
+    let [first, second, for_vendors] =
         DEFAULT_MODELS.map(|(provider, model)| ModelChoice { provider, model: model.to_owned() });
     // Without any key the first is named: its absence is then told by the gateway, with what to do about it.
     let (model, other_model) = match (configured(first.provider), configured(second.provider)) {
@@ -399,9 +403,11 @@ fn agent_settings(config: &Config, tuning: &Tuning) -> AgentSettings {
         (false, true) => (second, None),
         (true | false, false) => (first, None),
     };
+    let for_vendors = Some(for_vendors).filter(|model| configured(model.provider));
+    let other_models = other_model.into_iter().chain(for_vendors).collect();
     AgentSettings {
         model,
-        other_model,
+        other_models,
         scripted: tuning.scripted,
         turns_max: 80,
         command_timeout: Duration::from_mins(5),

@@ -84,6 +84,16 @@ const OPENCODE_GATEWAY: &str = r#"{"autoupdate":false,"share":"disabled","model"
 
 const OPENCODE_GATEWAY_AND_TOOLS: &str = r#"{"autoupdate":false,"share":"disabled","model":"pairbot/{model}","small_model":"pairbot/{model}","provider":{"pairbot":{"npm":"@ai-sdk/openai-compatible","options":{"baseURL":"{gateway}/v1","apiKey":"{token}"},"models":{"{model}":{"limit":{"context":200000,"output":8000}}}}},"mcp":{"pairbot":{"type":"local","command":["{pairbot}","mcp","--socket","{task_socket}"],"enabled":true}}}"#;
 
+const GEMINI_ENVIRONMENT: &[(&str, &str)] = &[
+    ("GEMINI_API_KEY", "{token}"),
+    ("GOOGLE_GEMINI_BASE_URL", "{gateway}"),
+    ("GEMINI_MODEL", "{model}"),
+];
+
+const GEMINI_LOGIN: &str = r#"{"security":{"auth":{"selectedType":"gemini-api-key"}}}"#;
+
+const GEMINI_LOGIN_AND_TOOLS: &str = r#"{"security":{"auth":{"selectedType":"gemini-api-key"}},"mcpServers":{"pairbot":{"command":"{pairbot}","args":["mcp","--socket","{task_socket}"],"trust":true}}}"#;
+
 const GOOSE_ENVIRONMENT: &[(&str, &str)] = &[
     ("GOOSE_PROVIDER", "anthropic"),
     ("GOOSE_MODEL", "{model}"),
@@ -194,6 +204,30 @@ pub const PRESETS: &[Preset] = &[
         ],
         files: &[],
         options: &[],
+        meta: None,
+    },
+    Preset {
+        agent: "gemini",
+        manner: Manner::Command,
+        measured: "gemini-cli 0.61.0",
+        program: "gemini",
+        provider: ProviderKind::Gemini,
+        arguments: &["--skip-trust", "-y", "-o", "json", "-p", "{prompt}"],
+        environment: GEMINI_ENVIRONMENT,
+        files: &[(".gemini/settings.json", GEMINI_LOGIN_AND_TOOLS)],
+        options: &[],
+        meta: None,
+    },
+    Preset {
+        agent: "gemini",
+        manner: Manner::Acp,
+        measured: "gemini-cli 0.61.0",
+        program: "gemini",
+        provider: ProviderKind::Gemini,
+        arguments: &["--acp", "--skip-trust"],
+        environment: GEMINI_ENVIRONMENT,
+        files: &[(".gemini/settings.json", GEMINI_LOGIN)],
+        options: &[("mode", "yolo")],
         meta: None,
     },
     Preset {

@@ -117,7 +117,8 @@ fn tabled(key: &str, table: &toml::Table) -> Result<AgentSpec, String> {
     match text(table, "provider")? {
         Some("anthropic") => spec.provider = ProviderKind::Anthropic,
         Some("openai") => spec.provider = ProviderKind::OpenAi,
-        Some(other) => return Err(format!("`{other}` is neither `anthropic` nor `openai`")),
+        Some("gemini") => spec.provider = ProviderKind::Gemini,
+        Some(other) => return Err(format!("`{other}` is none of `anthropic`, `openai`, `gemini`")),
         None => {}
     }
     spec.environment.extend(pairs(table, "environment")?);

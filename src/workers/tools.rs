@@ -55,8 +55,8 @@ pub struct Tools {
 pub struct AgentSettings {
     /// Which model plays where the policy names none.
     pub model: ModelChoice,
-    /// The model for the other provider, if it is configured too.
-    pub other_model: Option<ModelChoice>,
+    /// The models for the other providers that are configured.
+    pub other_models: Vec<ModelChoice>,
     /// Whether the models are scripted, as in the demo, which everything shown must say.
     pub scripted: bool,
     /// How many answers of a model one task may have.
@@ -74,10 +74,10 @@ impl AgentSettings {
             Provider::Anthropic => ProviderKind::Anthropic,
             Provider::Openai => ProviderKind::OpenAi,
         }));
-        let configured = [Some(&self.model), self.other_model.as_ref()];
+        let mut configured = std::iter::once(&self.model).chain(&self.other_models);
         let default = match kind {
             None => Some(&self.model),
-            Some(kind) => configured.into_iter().flatten().find(|model| model.provider == kind),
+            Some(kind) => configured.find(|model| model.provider == kind),
         };
         let default = default.ok_or_else(|| {
             Setback::agent(
