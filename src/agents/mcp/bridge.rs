@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, ErrorData, Implementation,
-    ListToolsResult, PaginatedRequestParams, ServerCapabilities, ServerInfo, Tool,
+    ListToolsResult, PaginatedRequestParams, ServerCapabilities, ServerConfig, Tool,
 };
 use rmcp::service::RequestContext;
 use rmcp::{RoleServer, ServerHandler, ServiceExt as _};
@@ -50,8 +50,8 @@ async fn ask_socket(socket: &Path, ask: Ask) -> anyhow::Result<Say> {
 }
 
 impl ServerHandler for Bridge {
-    fn get_info(&self) -> ServerInfo {
-        ServerInfo::new(ServerCapabilities::builder().enable_tools().build())
+    fn get_info(&self) -> ServerConfig {
+        ServerConfig::new(ServerCapabilities::builder().enable_tools().build())
             .with_server_info(Implementation::new("pairbot", env!("CARGO_PKG_VERSION")))
             .with_instructions("The task you work on: what is asked, and where to hand in what you made.")
     }

@@ -9,8 +9,6 @@ mod protocol;
 
 use std::sync::Arc;
 
-use anyhow::Context as _;
-
 pub use protocol::serve;
 
 use self::hands::{Hands, Server};
@@ -83,5 +81,5 @@ async fn turn(
         }
         model.answer(&mut conversation, results);
     }
-    anyhow::bail!("the model does not come to an end").context("a scripted turn")
+    anyhow::bail!("the model does not come to an end")
 }
