@@ -234,6 +234,7 @@ fn config(
             retention_days: None,
         },
         sandbox,
+        sandbox_read_only: Vec::new(),
         models,
         otlp_endpoint: None,
         log: LogConfig::default(),

@@ -31,6 +31,8 @@ pub struct SandboxSettings {
     pub scratch_dir: PathBuf,
     /// Where programs of this machine are looked for.
     pub search_path: String,
+    /// What every program may read of this machine besides its system.
+    pub read_only: Vec<PathBuf>,
     /// Our own binary, which is bound into every cage; none if it is the one that runs.
     pub program: Option<PathBuf>,
 }

@@ -107,6 +107,7 @@ pub(super) async fn sandbox(scratch_dir: PathBuf) -> Arc<dyn Sandbox> {
         choice: config::Sandbox::Auto,
         scratch_dir,
         search_path: "/usr/local/bin:/usr/bin:/bin".to_owned(),
+        read_only: Vec::new(),
         program: Some(env!("CARGO_BIN_EXE_pairbot").into()),
     };
     establish(ports, settings).await
