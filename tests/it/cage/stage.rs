@@ -87,7 +87,7 @@ impl Stage {
 }
 
 /// Processes of the whole machine that have a word among their arguments.
-pub(super) fn processes_with(word: &str) -> Vec<String> {
+pub(crate) fn processes_with(word: &str) -> Vec<String> {
     let entries = std::fs::read_dir("/proc").unwrap().flatten();
     let alive = entries.filter(|entry| {
         let arguments = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
