@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::bubblewrap::Bubblewrap;
 #[cfg(target_os = "linux")]
 use super::probes;
-use super::{Sandbox, Unavailable, Uncaged};
+use super::{Sandbox, Uncaged};
 use crate::config;
 use crate::ports::{Clock, Entropy, Spawner};
 
@@ -62,5 +62,5 @@ async fn automatic(ports: SandboxPorts, settings: SandboxSettings) -> Arc<dyn Sa
 #[cfg(not(target_os = "linux"))]
 async fn automatic(_ports: SandboxPorts, _settings: SandboxSettings) -> Arc<dyn Sandbox> {
     let why = "the sandbox needs Linux".to_owned();
-    Arc::new(Unavailable { probe: super::Probe::Present, why })
+    Arc::new(super::Unavailable { probe: super::Probe::Present, why })
 }
