@@ -5,9 +5,9 @@ COPY . .
 RUN cargo build --release --locked --bin pairbot
 
 FROM debian:bookworm-slim
-# git does the work on branches; the certificates let it, and the server, speak to GitHub.
+# git does the work on branches; the certificates let it, and the server, speak to GitHub; bubblewrap cages commands.
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends ca-certificates git \
+    && apt-get install -y --no-install-recommends bubblewrap ca-certificates git \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --system --uid 10001 --home-dir /data --shell /usr/sbin/nologin pairbot \
     && install -d -o pairbot -g pairbot -m 0700 /data

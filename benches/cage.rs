@@ -64,6 +64,7 @@ async fn sandbox(place: &Path) -> Arc<dyn Sandbox> {
         choice: config::Sandbox::Auto,
         scratch_dir: place.to_owned(),
         search_path: "/usr/local/bin:/usr/bin:/bin".to_owned(),
+        read_only: Vec::new(),
         program: Some(PathBuf::from(env!("CARGO_BIN_EXE_pairbot"))),
     };
     establish(ports, settings).await

@@ -37,6 +37,8 @@ pub struct Config {
     pub storage: StorageConfig,
     /// Whether agents may run commands.
     pub sandbox: Sandbox,
+    /// What programs in the sandbox can read of this machine besides its system, such as tools in `/opt`.
+    pub sandbox_read_only: Vec<PathBuf>,
     /// The models' providers.
     pub models: ModelsConfig,
     /// Agents of other vendors.
@@ -154,6 +156,7 @@ impl Config {
         let drain = drain(source, &mut problems);
         let storage = StorageConfig::read(source, &mut problems);
         let sandbox = sandbox(source, &mut problems);
+        let sandbox_read_only = sandbox_read_only(source, &mut problems);
         let models = ModelsConfig::read(source, &mut problems);
         let agents = AgentsConfig::read(source, &mut problems);
         let otlp_endpoint = source
@@ -161,12 +164,30 @@ impl Config {
             .and_then(|text| url(&text, "OTEL_EXPORTER_OTLP_ENDPOINT", source, &mut problems));
         let log = log(source, &mut problems);
         let host = source.get("HOST").unwrap_or_else(|| "127.0.0.1".to_owned());
-        match (app, github, port, drain, storage, sandbox, log) {
-            (Some(app), Some(github), Some(port), Some(drain), Some(storage), Some(sandbox), Some(log))
-                if problems.is_empty() =>
-            {
+        match (app, github, port, drain, storage, sandbox.zip(sandbox_read_only), log) {
+            (
+                Some(app),
+                Some(github),
+                Some(port),
+                Some(drain),
+                Some(storage),
+                Some((sandbox, sandbox_read_only)),
+                Some(log),
+            ) if problems.is_empty() => {
                 let listen = Listen { host, port };
-                Ok(Self { app, github, listen, drain, storage, sandbox, models, agents, otlp_endpoint, log })
+                Ok(Self {
+                    app,
+                    github,
+                    listen,
+                    drain,
+                    storage,
+                    sandbox,
+                    sandbox_read_only,
+                    models,
+                    agents,
+                    otlp_endpoint,
+                    log,
+                })
             }
             _ => Err(problems.into()),
         }
@@ -285,6 +306,18 @@ fn sandbox(source: &Source, problems: &mut Problems) -> Option<Sandbox> {
         Some("none-i-accept") => Some(Sandbox::NoneAccepted),
         Some(_) => problems.add(source, "PAIRBOT_SANDBOX", "is neither `auto` nor `none-i-accept`"),
     }
+}
+
+fn sandbox_read_only(source: &Source, problems: &mut Problems) -> Option<Vec<PathBuf>> {
+    const NAME: &str = "PAIRBOT_SANDBOX_READ_ONLY";
+    let text = source.get(NAME).unwrap_or_default();
+    let paths: Vec<PathBuf> =
+        std::env::split_paths(&text).filter(|path| !path.as_os_str().is_empty()).collect();
+    // The root itself would show everything.
+    if paths.iter().any(|path| !path.is_absolute() || path.parent().is_none()) {
+        return problems.add(source, NAME, "is not a list of absolute paths with `:` between them");
+    }
+    Some(paths)
 }
 
 fn provider(

@@ -286,6 +286,7 @@ pub async fn sandbox(
         choice: config.sandbox,
         scratch_dir: scratch_dir.to_owned(),
         search_path: search_path(),
+        read_only: config.sandbox_read_only.clone(),
         program: program.map(Path::to_owned),
     };
     let sandbox = sandbox::establish(ports, settings).await;

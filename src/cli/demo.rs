@@ -77,6 +77,7 @@ async fn standing() -> anyhow::Result<Standing> {
         choice: Sandbox::Auto,
         scratch_dir: scratch.path().to_owned(),
         search_path: server::search_path(),
+        read_only: Vec::new(),
         program: None,
     };
     Ok(sandbox::establish(ports, settings).await.standing())

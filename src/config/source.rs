@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::problem::Problem;
 
 /// The names of all settings in the environment. In the file each is written in lower case and without `pairbot_`.
-pub const NAMES: [&str; 25] = [
+pub const NAMES: [&str; 26] = [
     "ANTHROPIC_API_KEY",
     "ANTHROPIC_BASE_URL",
     "APP_ID",
@@ -30,6 +30,7 @@ pub const NAMES: [&str; 25] = [
     "PAIRBOT_PRICE_FILE",
     "PAIRBOT_RETENTION_DAYS",
     "PAIRBOT_SANDBOX",
+    "PAIRBOT_SANDBOX_READ_ONLY",
     "PORT",
     "PRIVATE_KEY",
     "PRIVATE_KEY_PATH",

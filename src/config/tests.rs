@@ -34,6 +34,7 @@ fn credentials_are_enough() {
     assert_eq!(config.storage.database, sqlite("pairbot-data/pairbot.db"));
     assert_eq!(config.storage.bus, Bus::Embedded);
     assert_eq!(config.sandbox, Sandbox::Auto);
+    assert!(config.sandbox_read_only.is_empty());
     assert_eq!(config.log, LogConfig::default());
     assert!(config.models.anthropic.is_none() && config.models.openai.is_none());
     assert!(config.models.gemini.is_none());
@@ -52,6 +53,7 @@ fn everything_wrong_is_told_at_once_with_its_place() {
         ("PAIRBOT_BUS", "kafka://broker"),
         ("PAIRBOT_DRAIN_SECONDS", "86400"),
         ("PAIRBOT_SANDBOX", "none"),
+        ("PAIRBOT_SANDBOX_READ_ONLY", "/opt/tools:relative"),
         ("LOG_LEVEL", "=="),
         ("OPENAI_BASE_URL", "http://me:secret@host"),
     ]);
@@ -65,6 +67,7 @@ fn everything_wrong_is_told_at_once_with_its_place() {
         "DATABASE_URL names a PostgreSQL database, which this build has no support for",
         "PAIRBOT_BUS names a queue that this build has no support for",
         "PAIRBOT_SANDBOX is neither",
+        "PAIRBOT_SANDBOX_READ_ONLY is not a list of absolute paths",
         "OPENAI_BASE_URL must not hold a user name or password",
         "LOG_LEVEL is not one of",
     ];
@@ -83,6 +86,7 @@ fn the_environment_wins_over_the_file() {
     assert_eq!((config.app.id, config.listen.port, config.sandbox), (12, 4000, Sandbox::NoneAccepted));
     assert_eq!(config.storage.database, sqlite("/srv/pairbot.db"));
     let config = Config::load(&source(&[("APP_ID", "")]).with_file(default_file(), file)).unwrap();
+    assert_eq!(load(&[("PAIRBOT_SANDBOX_READ_ONLY", "/opt:/srv/tools")]).sandbox_read_only.len(), 2);
     assert_eq!(config.app.id, 99, "an empty variable is one that is not set");
 }
 

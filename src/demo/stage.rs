@@ -239,6 +239,7 @@ fn config(
             retention_days: None,
         },
         sandbox,
+        sandbox_read_only: Vec::new(),
         models,
         agents: AgentsConfig::default(),
         otlp_endpoint: None,

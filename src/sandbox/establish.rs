@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::bubblewrap::Bubblewrap;
 #[cfg(target_os = "linux")]
 use super::probes;
-use super::{Sandbox, Unavailable, Uncaged};
+use super::{Sandbox, Uncaged};
 use crate::config;
 use crate::ports::{Clock, Entropy, Spawner};
 
@@ -31,6 +31,8 @@ pub struct SandboxSettings {
     pub scratch_dir: PathBuf,
     /// Where programs of this machine are looked for.
     pub search_path: String,
+    /// What every program may read of this machine besides its system.
+    pub read_only: Vec<PathBuf>,
     /// Our own binary, which is bound into every cage; none if it is the one that runs.
     pub program: Option<PathBuf>,
 }
@@ -60,5 +62,5 @@ async fn automatic(ports: SandboxPorts, settings: SandboxSettings) -> Arc<dyn Sa
 #[cfg(not(target_os = "linux"))]
 async fn automatic(_ports: SandboxPorts, _settings: SandboxSettings) -> Arc<dyn Sandbox> {
     let why = "the sandbox needs Linux".to_owned();
-    Arc::new(Unavailable { probe: super::Probe::Present, why })
+    Arc::new(super::Unavailable { probe: super::Probe::Present, why })
 }

@@ -127,7 +127,7 @@ pub fn swarm(threads: usize) -> bool {
         thread
             .spawn(|| {
                 loop {
-                    std::thread::park()
+                    std::thread::park();
                 }
             })
             .is_ok()

@@ -119,8 +119,7 @@ async fn surroundings(layer: &Bubblewrap, stage: &Stage) -> Result<(), Unavailab
 /// A process that left its session and its parent.
 async fn survivors(layer: &Bubblewrap, stage: &Stage) -> Result<(), Unavailable> {
     let failed = |why: String| failed(Probe::Survivors, why);
-    let mut command = stage.command(&[]);
-    command.program = "/bin/sh".to_owned();
+    let mut command = CommandSpec { program: "/bin/sh".to_owned(), ..stage.command(&[]) };
     let script = "\"$0\" cage-probe linger \"$1\" & wait";
     command.arguments = ["-c", script, PROGRAM, &stage.name].map(str::to_owned).to_vec();
     let mut started = layer.start(command, &stage.cage()).await.map_err(|error| failed(error.to_string()))?;

@@ -56,7 +56,8 @@ pub fn review_body(run: &Run, record: &ReviewRecord, in_body: &[&Finding], facts
         parts.push(format!("#### {place}\n\n{}", text(finding, facts, false)));
     }
     let notices = facts.notices.iter().filter(|notice| notice.concerns_reading());
-    let notices: String = notices.map(|notice| format!(" {}", notice.words())).collect();
+    let notices: Vec<String> = notices.map(|notice| format!(" {}", notice.words())).collect();
+    let notices = notices.concat();
     parts.push(format!(
         "This is a comment, never an approval. The verdict is the check run `pairbot / review` on `{}`.{notices}",
         record.head.short()

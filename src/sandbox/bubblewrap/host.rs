@@ -88,6 +88,9 @@ impl Host {
         let (etc, system, covers) = on_disk(move || {
             let etc = own_files(&scratch)?;
             let mut system = system();
+            for path in &settings.read_only {
+                system.extend(argument("--ro-bind", path, path));
+            }
             system.extend(configuration(etc.path()));
             Ok((etc, system, covers()?))
         })

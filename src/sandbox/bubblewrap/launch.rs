@@ -1,5 +1,6 @@
 //! From a shell into a cage, and how it is known afterwards whether the program ever ran there.
 
+use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::fd::AsRawFd as _;
@@ -11,9 +12,11 @@ use serde::Deserialize;
 
 use super::filter::Filters;
 use super::host::Host;
+use crate::adapters::on_disk;
 use crate::ports::{CommandSpec, Ending, Finished};
 use crate::sandbox::CageError;
 use crate::sandbox::control_group::Group;
+use crate::sandbox::deaths::all_ended;
 
 /// The descriptors at which `bwrap` finds its arguments, tells how far it came, and finds its filters. A shell takes
 /// no number above nine.
@@ -91,7 +94,8 @@ impl Launch {
             status.path(),
         );
         for (index, filter) in filters.files().iter().enumerate() {
-            script.push_str(&format!(" {}<{}", FIRST_FILTER + index, filter.path()));
+            // Writing to a string cannot fail.
+            let _ = write!(script, " {}<{}", FIRST_FILTER + index, filter.path());
         }
         let text = |path: &std::path::Path| path.to_string_lossy().into_owned();
         let mut words = vec!["-c".to_owned(), script, "sh".to_owned()];
@@ -130,7 +134,7 @@ impl Launch {
             Ok(true) => {}
             Ok(false) => tracing::warn!("processes of a cage were killed and are still there"),
             Err(error) => {
-                tracing::warn!(%error, "nobody can tell whether the processes of a cage have ended")
+                tracing::warn!(%error, "nobody can tell whether the processes of a cage have ended");
             }
         }
     }

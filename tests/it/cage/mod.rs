@@ -5,5 +5,5 @@
 mod around;
 mod bounds;
 mod reach;
-mod stage;
+pub(crate) mod stage;
 mod survival;

@@ -87,7 +87,7 @@ impl Stage {
 }
 
 /// Processes of the whole machine that have a word among their arguments.
-pub(super) fn processes_with(word: &str) -> Vec<String> {
+pub(crate) fn processes_with(word: &str) -> Vec<String> {
     let entries = std::fs::read_dir("/proc").unwrap().flatten();
     let alive = entries.filter(|entry| {
         let arguments = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
@@ -107,6 +107,7 @@ pub(super) async fn sandbox(scratch_dir: PathBuf) -> Arc<dyn Sandbox> {
         choice: config::Sandbox::Auto,
         scratch_dir,
         search_path: "/usr/local/bin:/usr/bin:/bin".to_owned(),
+        read_only: Vec::new(),
         program: Some(env!("CARGO_BIN_EXE_pairbot").into()),
     };
     establish(ports, settings).await

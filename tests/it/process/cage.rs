@@ -1,12 +1,17 @@
 //! The real server with `PAIRBOT_SANDBOX=auto`: what it says of its sandbox, and the main job in it.
 
-use pairbot::adapters::SystemClock;
-use pairbot::demo::play;
+use std::time::Duration;
+
+use pairbot::adapters::{SystemClock, SystemEntropy};
+use pairbot::demo::{MAINTAINER, REPOSITORY, Stage, StageSettings, play};
+use pairbot::ports::Entropy as _;
 use pairbot_model_sim::story;
+use pairbot_protocol::policy::LABEL;
 use serde_json::{Value, json};
 
 use super::server::{Serving, address, changed, ended, pairbot, stage, until};
 use super::serving::PATIENCE;
+use crate::cage::stage::processes_with;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_main_job_is_done_with_every_command_in_the_sandbox() {
@@ -45,4 +50,31 @@ async fn the_doctor_tells_which_sandbox_holds_and_how_to_get_one() {
         line.contains("there is no `bwrap`") && line.contains("apt-get install bubblewrap"),
         "{report:?}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_server_leaves_no_program_of_a_cage_behind() {
+    // A number that no other process on this machine sleeps for.
+    let mark = format!("300.{:019}", SystemEntropy.bits() >> 1);
+    let policy =
+        format!("gates: {{ long: {{ command: \"setsid sleep {mark} & sleep {mark}\", timeout: 10m }} }}\n");
+    let mut settings = StageSettings::default();
+    settings.files.retain(|(path, _)| path != ".github/pairbot.yml");
+    settings.files.push((".github/pairbot.yml".to_owned(), policy));
+    let mut stage = Stage::set(settings).await.unwrap();
+    stage.stop_server().await;
+    let serving = Serving::spawn(&changed(&stage, "PAIRBOT_SANDBOX", "auto"));
+    serving.listens().await;
+    let told = story("smooth").unwrap();
+    let issue = stage.open_issue(told.issue_title, told.issue_body).unwrap();
+    stage.github.person(MAINTAINER).label(REPOSITORY, issue, LABEL).unwrap();
+    // `bwrap` and the shell have it among their arguments too, so four processes at the least.
+    until("the gate to be at work", &serving, async || processes_with(&mark).len() >= 4).await;
+    serving.kill().await;
+    let gone = tokio::time::timeout(Duration::from_secs(10), async {
+        while !processes_with(&mark).is_empty() {
+            tokio::task::yield_now().await;
+        }
+    });
+    assert!(gone.await.is_ok(), "left behind: {:?}", processes_with(&mark));
 }

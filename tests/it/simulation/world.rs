@@ -354,6 +354,7 @@ fn config(app: u64, models: &ModelSim, data_dir: PathBuf) -> Config {
             retention_days: None,
         },
         sandbox: Sandbox::NoneAccepted,
+        sandbox_read_only: Vec::new(),
         models: ModelsConfig {
             anthropic: provider(models.anthropic_base_url()),
             openai: provider(models.openai_base_url()),
