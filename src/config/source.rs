@@ -109,13 +109,13 @@ impl Source {
             }
         };
         for (key, value) in table {
-            let value = match value {
-                // `agents` is a list of names, or a table for each.
-                toml::Value::Table(table) if key == AGENTS => {
+            // `agents` is a list of names, or a table for each.
+            let value = match (value, key == AGENTS) {
+                (toml::Value::Table(table), true) => {
                     self.take_agents(table);
                     continue;
                 }
-                other => other,
+                (value, _) => value,
             };
             let name = NAMES.into_iter().find(|name| file_key(name) == key);
             let text = match value {

@@ -1,5 +1,7 @@
 //! The gates of the repository, run for a creator before it hands in, on the files as they are.
 
+use std::fmt::Write as _;
+
 use async_trait::async_trait;
 use pairbot_protocol::ids::HeadSha;
 use pairbot_protocol::policy::GateKind;
@@ -71,11 +73,10 @@ impl Gates for TaskGates<'_> {
         let mut text = String::new();
         for (name, kind) in asked {
             let report = self.examine(kind, &files).await;
-            match report.map_err(|error| format!("the gate `{name}` could not be run: {error}"))? {
-                Some(GateReport { verdict, title, summary, .. }) => {
-                    text.push_str(&format!("## {name}: {}: {title}\n{summary}\n\n", word(verdict)));
-                }
-                None => {}
+            let report = report.map_err(|error| format!("the gate `{name}` could not be run: {error}"))?;
+            if let Some(GateReport { verdict, title, summary, .. }) = report {
+                // Writing to a string cannot fail.
+                let _ = writeln!(text, "## {name}: {}: {title}\n{summary}\n", word(verdict));
             }
         }
         Ok(text)

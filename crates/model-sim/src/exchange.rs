@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State as Shared};
 use axum::extract::rejection::BytesRejection;
+use axum::extract::{Path, State as Shared};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::{HeaderMap, Uri, header};
@@ -133,9 +133,7 @@ fn allowed(state: &State, provider: Provider, key: Option<&str>) -> Result<(), R
         (Provider::Anthropic, None) => Refusal::new(401, "x-api-key header is required"),
         (Provider::Anthropic, Some(_)) => Refusal::new(401, "invalid x-api-key"),
         (Provider::Gemini, None) => Refusal::new(403, "Method doesn't allow unregistered callers."),
-        (Provider::Gemini, Some(_)) => {
-            Refusal::invalid("API key not valid. Please pass a valid API key.")
-        }
+        (Provider::Gemini, Some(_)) => Refusal::invalid("API key not valid. Please pass a valid API key."),
         (Provider::OpenAi, None) => Refusal::new(401, "You didn't provide an API key."),
         (Provider::OpenAi, Some(_)) => {
             Refusal::new(401, "Incorrect API key provided.").code("invalid_api_key")
@@ -157,9 +155,7 @@ fn exists(state: &State, conversation: &Conversation) -> Result<(), Refusal> {
     }
     Err(match conversation.provider {
         Provider::Anthropic => Refusal::new(404, format!("model: {model}")),
-        Provider::Gemini => {
-            Refusal::new(404, format!("models/{model} is not found for API version v1beta."))
-        }
+        Provider::Gemini => Refusal::new(404, format!("models/{model} is not found for API version v1beta.")),
         Provider::OpenAi => {
             Refusal::new(404, format!("The model `{model}` does not exist or you do not have access to it."))
                 .code("model_not_found")
@@ -293,9 +289,7 @@ fn plan(fault: Option<Fault>, scripted: Reply, streamed: bool) -> Plan {
             answer(reply, true, Ending::Whole)
         }
         Some(Fault::Garbage) => Plan::Garbage,
-        Some(Fault::VeryLong { bytes }) => {
-            answer(play(bytes), true, Ending::Whole)
-        }
+        Some(Fault::VeryLong { bytes }) => answer(play(bytes), true, Ending::Whole),
         Some(Fault::BeyondLimit { bytes }) => {
             Plan::Answer { reply: play(bytes), interrupted: true, ending: Ending::Whole, limited: false }
         }

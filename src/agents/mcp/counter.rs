@@ -171,7 +171,7 @@ impl ReviewerCounter {
         self.submitted.subscribe()
     }
 
-    fn diff(&self, arguments: DiffArguments) -> Said {
+    fn diff(&self, arguments: &DiffArguments) -> String {
         let diff = match (&self.delta, arguments.whole.unwrap_or(false)) {
             (Some(delta), false) => delta,
             (Some(_), true) | (None, _) => &self.whole,
@@ -179,11 +179,11 @@ impl ReviewerCounter {
         let from = diff.ceil_char_boundary(arguments.offset.unwrap_or(0).min(diff.len()));
         let to = diff.floor_char_boundary(from.saturating_add(DIFF_PART_BYTES).min(diff.len()));
         let part = diff.get(from..to).unwrap_or_default();
-        Ok(match diff.len() - to {
+        match diff.len() - to {
             0 if part.is_empty() => "(no lines changed)".to_owned(),
             0 => part.to_owned(),
             more => format!("{part}\n[{more} bytes follow: call again with `offset` {to}]"),
-        })
+        }
     }
 }
 
@@ -221,7 +221,7 @@ impl Counter for ReviewerCounter {
 
     async fn call(&self, tool: &str, arguments: Value) -> Said {
         match tool {
-            "get_diff" => self.diff(parse(arguments)?),
+            "get_diff" => Ok(self.diff(&parse(arguments)?)),
             "get_task" => Ok(self.task.clone()),
             "submit_review" => {
                 let review = hold(&self.desk).accept(arguments)?;

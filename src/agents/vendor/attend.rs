@@ -163,16 +163,17 @@ impl Job<'_> {
     }
 }
 
-/// How the last call went that an agent made, if it made any. What cost nothing and was not sent says nothing about the
-/// models.
+/// How the last call went that an agent made, if it made any.
 fn last_call(door: &Door) -> Option<Result<(), String>> {
-    door.calls().into_iter().rev().find_map(|call| match call.outcome {
-        CallOutcome::Answered { .. } => Some(Ok(())),
+    door.calls().pop().map(|call| match call.outcome {
+        CallOutcome::Answered { .. } => Ok(()),
         // The agent was ended, or went away, while it was answered.
-        CallOutcome::UnderWay => Some(Err("it was not waited for".to_owned())),
-        CallOutcome::Estimated { reason, .. } | CallOutcome::Unsettled { reason } => Some(Err(reason)),
-        CallOutcome::Rejected { status, reason } => Some(Err(format!("status {status}: {reason}"))),
-        CallOutcome::OverBudget { reason } | CallOutcome::NotSent { reason } => Some(Err(reason)),
+        CallOutcome::UnderWay => Err("it was not waited for".to_owned()),
+        CallOutcome::Rejected { status, reason } => Err(format!("status {status}: {reason}")),
+        CallOutcome::Estimated { reason, .. }
+        | CallOutcome::Unsettled { reason }
+        | CallOutcome::OverBudget { reason }
+        | CallOutcome::NotSent { reason } => Err(reason),
     })
 }
 

@@ -39,7 +39,7 @@ pub(super) async fn by_command(
     };
     let finished = match finished {
         Ok(finished) => finished,
-        Err(error) => return End::Failed(not_started(spec, error)),
+        Err(error) => return End::Failed(not_started(spec, &error)),
     };
     let end_of = |bytes: &[u8], bytes_max: usize| {
         let from = bytes.len().saturating_sub(bytes_max);
@@ -73,7 +73,7 @@ pub(super) async fn by_acp(
 ) -> End {
     let started = match house.sandbox.start(outfit.command.clone(), &outfit.cage).await {
         Ok(started) => started,
-        Err(error) => return End::Failed(not_started(spec, error)),
+        Err(error) => return End::Failed(not_started(spec, &error)),
     };
     let Started { stdin, stdout, stderr, mut process } = started;
     let (program, arguments) = outfit.server.clone();
@@ -185,16 +185,16 @@ fn failure(spec: &AgentSpec, fault: &Fault, how: Option<Ending>, errors: &Errors
         | Fault::Deaf(_) => {}
     }
     if let Some(how) = how {
-        text.push_str(&format!(" ({})", ending(how)));
+        text = format!("{text} ({})", ending(how));
     }
     let last = errors.told();
     if !last.is_empty() {
-        text.push_str(&format!("; the end of its standard error: {last}"));
+        text = format!("{text}; the end of its standard error: {last}");
     }
     AgentFailure::Vendor(text)
 }
 
-fn not_started(spec: &AgentSpec, error: CageError) -> AgentFailure {
+fn not_started(spec: &AgentSpec, error: &CageError) -> AgentFailure {
     let text = format!("the agent `{}` could not be started: {error}", spec.name);
     match error {
         CageError::Unavailable { .. } => AgentFailure::NoSandbox(text),

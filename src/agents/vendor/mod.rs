@@ -91,11 +91,11 @@ impl VendorAgent {
         &'a self,
         limits: AgentLimits,
         model: &'a ModelChoice,
-        place: Place<'a>,
+        place: &Place<'a>,
         prompt: &'a str,
         purpose: String,
     ) -> Job<'a> {
-        let Place { root, scratch, access } = place;
+        let Place { root, scratch, access } = *place;
         Job { spec: &self.spec, house: &self.house, limits, model, root, scratch, access, prompt, purpose }
     }
 
@@ -115,7 +115,7 @@ impl VendorAgent {
         let prompt = prompts::whole(&opening);
         let purpose = format!("creator, round {}, {}#{}", task.round, task.repository, task.issue);
         let place = Place { root: &task.root, scratch: &task.scratch, access: TreeAccess::Write };
-        let job = self.job(task.limits, &task.model, place, &prompt, purpose);
+        let job = self.job(task.limits, &task.model, &place, &prompt, purpose);
         let attended = job.attend(&counter, counter.handed_in(), ports, spent).await?;
         let handed_in = counter.handed_in().borrow().clone();
         if let Some(hand_in) = handed_in {
@@ -151,7 +151,7 @@ impl VendorAgent {
         let purpose =
             format!("reviewer {}, round {}, {}#{}", task.reviewer, task.round, task.repository, task.issue);
         let place = Place { root: &task.root, scratch: &task.scratch, access: TreeAccess::Read };
-        let job = self.job(task.limits, &task.model, place, &prompt, purpose);
+        let job = self.job(task.limits, &task.model, &place, &prompt, purpose);
         let attended = job.attend(&counter, counter.submitted(), ports, spent).await?;
         let submitted = counter.submitted().borrow().clone();
         if let Some(review) = submitted {

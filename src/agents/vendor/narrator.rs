@@ -1,5 +1,7 @@
 //! What an agent says and does, kept in a bounded form: for people who look into a task, and as its last words.
 
+use std::fmt::Write as _;
+
 use async_trait::async_trait;
 
 use crate::agents::acp::{Fault, Listener};
@@ -57,7 +59,8 @@ impl<'a> Narrator<'a> {
         if text.trim().is_empty() {
             return Ok(());
         }
-        self.pending.push_str(&format!("\n[{what}]\n{text}\n"));
+        // Writing to a string cannot fail.
+        let _ = writeln!(self.pending, "\n[{what}]\n{text}");
         self.hear(text);
         self.flush().await
     }
@@ -97,7 +100,7 @@ impl Listener for Narrator<'_> {
         tracing::debug!(what = %self.redacted(what), "an agent works");
         // Its words so far belong to what came before.
         self.words.clear();
-        self.pending.push_str(&format!("\n[{what}]\n"));
+        let _ = writeln!(self.pending, "\n[{what}]");
         self.flush_if_full().await
     }
 }

@@ -79,7 +79,7 @@ async fn turn(
             }
             results.push((call.id, said));
         }
-        model.answer(&mut conversation, results);
+        Model::answer(&mut conversation, results);
     }
     anyhow::bail!("the model does not come to an end")
 }

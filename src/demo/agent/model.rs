@@ -72,7 +72,7 @@ impl Model {
         Ok(heard)
     }
 
-    pub(super) fn answer(&self, conversation: &mut Value, results: Vec<(String, Result<String, String>)>) {
+    pub(super) fn answer(conversation: &mut Value, results: Vec<(String, Result<String, String>)>) {
         let blocks: Vec<Value> = results
             .into_iter()
             .map(|(id, said)| {

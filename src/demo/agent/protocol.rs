@@ -18,7 +18,7 @@ pub async fn serve() -> anyhow::Result<()> {
     let mut wire =
         Wire { lines: BufReader::new(tokio::io::stdin()).lines(), output: tokio::io::stdout(), asked: 0 };
     let model = Model::of_environment()?;
-    let mut hands = None;
+    let mut session = None;
     while let Some(message) = wire.read().await? {
         let id = message.get("id").cloned();
         let params = message.get("params").cloned().unwrap_or_default();
@@ -29,12 +29,12 @@ pub async fn serve() -> anyhow::Result<()> {
                 wire.answer(&id, &result).await?;
             }
             Some("session/new") => {
-                hands = Some(open(&params).await?);
+                session = Some(open(&params).await?);
                 let modes = json!({ "currentModeId": "ask", "availableModes": [{ "id": "ask", "name": "Ask" }] });
                 wire.answer(&id, &json!({ "sessionId": SESSION, "modes": modes })).await?;
             }
             Some("session/prompt") => {
-                let hands = hands.clone().context("there is no session")?;
+                let hands = session.clone().context("there is no session")?;
                 prompt(&mut wire, &model, &hands, &id, &params).await?;
             }
             _ => wire.refuse(&id).await?,

@@ -203,7 +203,8 @@ impl Door {
     /// Returns once no call is under way, as after the agent has ended.
     pub async fn settled(&self) {
         // The sender lives in this door.
-        let _open = self.shared.traffic.subscribe().wait_for(|traffic| traffic.under_way == 0).await;
+        let mut traffic = self.shared.traffic.subscribe();
+        let _open = traffic.wait_for(|traffic| traffic.under_way == 0).await;
     }
 
     /// Takes no new call, and waits for those under way, but no longer than `patience`.

@@ -107,7 +107,10 @@ pull merged: Give a volume discount
     assert_eq!(world.picture(issue), seen);
     let account = world.store().budget(world.run(issue).await.id).await.unwrap();
     let billed = world.models().usage();
-    assert_eq!((account.usage.input_tokens, account.usage.output_tokens), (billed.input_tokens, billed.output_tokens));
+    assert_eq!(
+        (account.usage.input_tokens, account.usage.output_tokens),
+        (billed.input_tokens, billed.output_tokens)
+    );
     assert_eq!(account.reserved, Money::ZERO);
     world.nothing_else_happened().await;
 }
@@ -117,10 +120,27 @@ async fn whatever_an_agent_does_against_the_protocol_ends_its_task_under_a_name(
     let hello = r#"read x; echo '{"jsonrpc":"2.0","id":1,"result":{"protocolVersion":1}}'; read x"#;
     let cases = [
         ("noise", "echo Welcome!; sleep 600".to_owned(), "it wrote what is not JSON: Welcome!"),
-        ("flood", "head -c 100000000 /dev/zero | tr '\\0' x; sleep 600".to_owned(), "a line is longer than 10485760 bytes"),
-        ("no-rpc", "echo '{\"id\":1,\"result\":{}}'; sleep 600".to_owned(), "it wrote what is not JSON-RPC 2.0"),
-        ("echo", format!("{hello}; echo '{{\"jsonrpc\":\"2.0\",\"id\":77,\"result\":{{}}}}'; sleep 600"), "it answered a request that was never made: 77"),
-        ("future", "read x; echo '{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"protocolVersion\":9}}'; sleep 600".to_owned(), "it speaks version 9"),
+        (
+            "flood",
+            "head -c 100000000 /dev/zero | tr '\\0' x; sleep 600".to_owned(),
+            "a line is longer than 10485760 bytes",
+        ),
+        (
+            "no-rpc",
+            "echo '{\"id\":1,\"result\":{}}'; sleep 600".to_owned(),
+            "it wrote what is not JSON-RPC 2.0",
+        ),
+        (
+            "echo",
+            format!("{hello}; echo '{{\"jsonrpc\":\"2.0\",\"id\":77,\"result\":{{}}}}'; sleep 600"),
+            "it answered a request that was never made: 77",
+        ),
+        (
+            "future",
+            "read x; echo '{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"protocolVersion\":9}}'; sleep 600"
+                .to_owned(),
+            "it speaks version 9",
+        ),
         ("gone", "echo 'no licence' >&2; exit 3".to_owned(), "it ended before its turn did"),
         ("missing", String::new(), "its program `/nowhere/missing` is not there"),
     ];
@@ -191,7 +211,9 @@ fn is_alive(word: &str) -> bool {
 async fn until(what: impl Fn() -> bool) {
     let looked = async {
         while !what() {
-            let _again = tokio::time::timeout(std::time::Duration::from_millis(20), std::future::pending::<()>()).await;
+            let _again =
+                tokio::time::timeout(std::time::Duration::from_millis(20), std::future::pending::<()>())
+                    .await;
         }
     };
     tokio::time::timeout(std::time::Duration::from_mins(1), looked).await.unwrap();
@@ -218,7 +240,11 @@ async fn an_agent_that_the_operator_does_not_allow_halts_the_run_and_names_those
     let words = "creator.agent: `claude` is not allowed on this server; allowed are `builtin`, `scribe`";
     world.label(issue).await;
     assert_eq!(world.phase(issue).await, "halted(policy-invalid)");
-    assert!(world.status(issue).contains("`claude`") || world.status(issue).contains(words), "{}", world.status(issue));
+    assert!(
+        world.status(issue).contains("`claude`") || world.status(issue).contains(words),
+        "{}",
+        world.status(issue)
+    );
 }
 
 /// What the last tool said.

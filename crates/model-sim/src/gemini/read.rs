@@ -32,7 +32,8 @@ pub(crate) fn generate(model: &str, streamed: Option<bool>, body: &[u8]) -> Resu
             "Invalid JSON payload received. Unknown name \"{unknown}\": Cannot find field."
         )));
     }
-    let Some(Value::Array(contents)) = body.get("contents").filter(|contents| **contents != Value::Array(vec![]))
+    let Some(Value::Array(contents)) =
+        body.get("contents").filter(|contents| **contents != Value::Array(vec![]))
     else {
         return Err(Refusal::invalid("* GenerateContentRequest.contents: contents is not specified"));
     };

@@ -115,8 +115,7 @@ fn tools(body: &Map<String, Value>) -> Result<(Vec<String>, u64), Refusal> {
             names.push(kind.to_owned());
             continue;
         }
-        let name =
-            text(tool, "name").ok_or_else(|| missing(&format!("tools[{position}].name")))?.to_owned();
+        let name = text(tool, "name").ok_or_else(|| missing(&format!("tools[{position}].name")))?.to_owned();
         if !is_tool_name(&name) {
             return Err(Refusal::invalid(format!(
                 "Invalid 'tools[{position}].name': string does not match pattern. Expected a string that matches the \

@@ -91,8 +91,7 @@ pub(crate) fn frames(model: &str, written: &Written, usage: Usage) -> Vec<String
         stream.tell("response.output_item.added", json!({ "output_index": index, "item": begun }));
         match block {
             Block::Text(text) => {
-                let place =
-                    json!({ "item_id": item_id, "output_index": index, "content_index": 0 });
+                let place = json!({ "item_id": item_id, "output_index": index, "content_index": 0 });
                 let channel = if written.stop == Stop::Refusal { "refusal" } else { "output_text" };
                 let word = if written.stop == Stop::Refusal { "refusal" } else { "text" };
                 stream.tell("response.content_part.added", with(&place, "part", part(written, "")));
@@ -115,8 +114,7 @@ pub(crate) fn frames(model: &str, written: &Written, usage: Usage) -> Vec<String
         let done = item(written, index, block, true);
         stream.tell("response.output_item.done", json!({ "output_index": index, "item": done }));
     }
-    let ending =
-        if written.stop == Stop::MaxTokens { "response.incomplete" } else { "response.completed" };
+    let ending = if written.stop == Stop::MaxTokens { "response.incomplete" } else { "response.completed" };
     stream.tell(ending, json!({ "response": response(model, written, Some(usage)) }));
     stream.frames
 }

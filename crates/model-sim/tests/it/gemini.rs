@@ -47,7 +47,8 @@ async fn all_forms_of_an_answer_say_the_same() {
     assert!(text.ends_with("\r\n\r\n"));
     let list = send(&sim, "streamGenerateContent", &body).await.json();
     for chunks in [streamed.events(), list.as_array().unwrap().clone()] {
-        let parts = chunks.iter().flat_map(|chunk| chunk["candidates"][0]["content"]["parts"].as_array().unwrap());
+        let parts =
+            chunks.iter().flat_map(|chunk| chunk["candidates"][0]["content"]["parts"].as_array().unwrap());
         let texts: String = parts.clone().filter_map(|part| part["text"].as_str()).collect();
         assert_eq!(texts, said);
         assert!(parts.clone().any(|part| part["functionCall"]["args"]["path"] == "lib/ä.awk"));
@@ -57,7 +58,8 @@ async fn all_forms_of_an_answer_say_the_same() {
     }
     let (billed, told) = (sim.ledger().pop().unwrap().usage, &whole["usageMetadata"]);
     assert_eq!(told["promptTokenCount"], billed.input_total());
-    let output = told["candidatesTokenCount"].as_u64().unwrap() + told["thoughtsTokenCount"].as_u64().unwrap();
+    let output =
+        told["candidatesTokenCount"].as_u64().unwrap() + told["thoughtsTokenCount"].as_u64().unwrap();
     assert_eq!(output, billed.output_tokens);
 }
 

@@ -63,7 +63,10 @@ async fn both_forms_of_an_answer_say_the_same() {
     };
     assert_eq!(joined("response.output_text.delta"), said);
     assert_eq!(whole["output"][0]["content"][0]["text"], said);
-    assert_eq!(joined("response.function_call_arguments.delta"), whole["output"][1]["arguments"].as_str().unwrap());
+    assert_eq!(
+        joined("response.function_call_arguments.delta"),
+        whole["output"][1]["arguments"].as_str().unwrap()
+    );
     let billed = sim.ledger().pop().unwrap().usage;
     assert_eq!(whole["usage"]["input_tokens"], billed.input_total());
     assert_eq!(whole["usage"]["output_tokens"], billed.output_tokens);
