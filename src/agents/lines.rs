@@ -58,8 +58,7 @@ impl<R: AsyncRead + Unpin + Send> Lines<R> {
             };
             self.reader.consume(taken);
             let read = u64::try_from(taken).unwrap_or(u64::MAX);
-            self.bytes_left =
-                self.bytes_left.checked_sub(read).ok_or(LineError::TooMuch(self.bytes_max))?;
+            self.bytes_left = self.bytes_left.checked_sub(read).ok_or(LineError::TooMuch(self.bytes_max))?;
             if ended {
                 let mut line = std::mem::take(&mut self.line);
                 if line.last() == Some(&b'\r') {

@@ -84,11 +84,8 @@ const OPENCODE_GATEWAY: &str = r#"{"autoupdate":false,"share":"disabled","model"
 
 const OPENCODE_GATEWAY_AND_TOOLS: &str = r#"{"autoupdate":false,"share":"disabled","model":"pairbot/{model}","small_model":"pairbot/{model}","provider":{"pairbot":{"npm":"@ai-sdk/openai-compatible","options":{"baseURL":"{gateway}/v1","apiKey":"{token}"},"models":{"{model}":{"limit":{"context":200000,"output":8000}}}}},"mcp":{"pairbot":{"type":"local","command":["{pairbot}","mcp","--socket","{task_socket}"],"enabled":true}}}"#;
 
-const GEMINI_ENVIRONMENT: &[(&str, &str)] = &[
-    ("GEMINI_API_KEY", "{token}"),
-    ("GOOGLE_GEMINI_BASE_URL", "{gateway}"),
-    ("GEMINI_MODEL", "{model}"),
-];
+const GEMINI_ENVIRONMENT: &[(&str, &str)] =
+    &[("GEMINI_API_KEY", "{token}"), ("GOOGLE_GEMINI_BASE_URL", "{gateway}"), ("GEMINI_MODEL", "{model}")];
 
 const GEMINI_LOGIN: &str = r#"{"security":{"auth":{"selectedType":"gemini-api-key"}}}"#;
 
@@ -334,7 +331,12 @@ mod tests {
                 assert!(given.contains(needed), "{} {:?} has no {needed}", preset.agent, preset.manner);
             }
             let has_tools = given.contains("{pairbot}") && given.contains("{task_socket}");
-            assert_eq!(has_tools, preset.manner == Manner::Command, "{}: over ACP the session gives them", preset.agent);
+            assert_eq!(
+                has_tools,
+                preset.manner == Manner::Command,
+                "{}: over ACP the session gives them",
+                preset.agent
+            );
         }
     }
 
@@ -343,7 +345,8 @@ mod tests {
         let page = include_str!("../../docs/agents.md");
         for preset in PRESETS {
             let Preset { agent, manner, program, provider, measured, .. } = preset;
-            let row = format!("| `{agent}` | {} | `{program}` | {provider} | {measured} |\n", manner.as_str());
+            let row =
+                format!("| `{agent}` | {} | `{program}` | {provider} | {measured} |\n", manner.as_str());
             assert!(page.contains(&row), "{row}");
         }
         assert_eq!(page.matches("| command | `").count() + page.matches("| acp | `").count(), PRESETS.len());
@@ -355,7 +358,9 @@ mod tests {
     #[test]
     fn texts_that_other_programs_read_are_well_formed() {
         for preset in PRESETS {
-            for text in preset.environment.iter().chain(preset.files).map(|(_, text)| *text).chain(preset.meta) {
+            for text in
+                preset.environment.iter().chain(preset.files).map(|(_, text)| *text).chain(preset.meta)
+            {
                 if text.starts_with("{\"") {
                     assert!(serde_json::from_str::<serde_json::Value>(text).is_ok(), "{text}");
                 } else if text.contains(" = ") {

@@ -105,9 +105,9 @@ mod tests {
     use async_trait::async_trait;
 
     use super::*;
+    use crate::agents::TaskPorts;
     use crate::agents::outcome::{CreateOutcome, ReviewOutcome};
     use crate::agents::task::{CreateTask, ReviewTask};
-    use crate::agents::TaskPorts;
 
     struct Nobody;
 
@@ -130,7 +130,10 @@ mod tests {
     fn a_policy_chooses_only_among_those_that_the_operator_allows() {
         let allowed = Allowed { agent: Arc::new(Nobody), provider: ProviderKind::Anthropic };
         let roster = Roster::of(Arc::new(Nobody)).with("claude".parse().unwrap(), allowed);
-        assert_eq!(roster.choose(&choice(None, Some(Provider::Openai))).map(|chosen| chosen.provider), Ok(None));
+        assert_eq!(
+            roster.choose(&choice(None, Some(Provider::Openai))).map(|chosen| chosen.provider),
+            Ok(None)
+        );
         let chosen = roster.choose(&choice(Some("claude"), None));
         assert_eq!(chosen.map(|chosen| chosen.provider), Ok(Some(ProviderKind::Anthropic)));
         let refused = |choice| roster.choose(&choice).map(|_| ()).unwrap_err().to_string();

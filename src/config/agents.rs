@@ -65,9 +65,8 @@ fn manner(text: &str) -> Result<Manner, String> {
 }
 
 fn preset(agent: &str, manner: Option<Manner>, program: Option<&str>) -> Result<&'static Preset, String> {
-    presets::pick(agent, manner, program).ok_or_else(|| {
-        format!("there is no preset `{agent}`; there are {}", presets::names().join(", "))
-    })
+    presets::pick(agent, manner, program)
+        .ok_or_else(|| format!("there is no preset `{agent}`; there are {}", presets::names().join(", ")))
 }
 
 /// `claude`, `codex:acp`, `codex=/opt/codex/bin/codex-acp`.
@@ -124,7 +123,9 @@ fn tabled(key: &str, table: &toml::Table) -> Result<AgentSpec, String> {
     spec.environment.extend(pairs(table, "environment")?);
     spec.files.extend(pairs(table, "files")?);
     spec.options.extend(pairs(table, "options")?);
-    if let Some(path) = spec.files.keys().find(|path| path.starts_with('/') || path.split('/').any(|part| part == "..")) {
+    if let Some(path) =
+        spec.files.keys().find(|path| path.starts_with('/') || path.split('/').any(|part| part == ".."))
+    {
         return Err(format!("the file `{path}` is not below the agent's home"));
     }
     for path in texts(table, "read_only")?.unwrap_or_default() {

@@ -252,7 +252,10 @@ kind = "acp"
     assert_eq!(of("claude").environment["ANTHROPIC_API_KEY"], "{token}");
     let house = of("house");
     assert_eq!((house.manner, house.provider), (Manner::Acp, ProviderKind::OpenAi));
-    assert_eq!((house.program.as_str(), house.arguments.len(), house.files.len()), ("/opt/house/agent", 1, 1));
+    assert_eq!(
+        (house.program.as_str(), house.arguments.len(), house.files.len()),
+        ("/opt/house/agent", 1, 1)
+    );
     assert_eq!((of("twin").manner, of("twin").program.as_str()), (Manner::Acp, "codex-acp"));
 }
 

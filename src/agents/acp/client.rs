@@ -182,7 +182,11 @@ impl<'a, R: AsyncRead + Unpin + Send, W: AsyncWrite + Unpin + Send> Client<'a, R
     }
 
     /// Handles a message; gives the answer, if it is the one that is waited for.
-    async fn take(&mut self, waited_for: u64, incoming: Incoming) -> Result<Option<Result<Value, Refusal>>, Fault> {
+    async fn take(
+        &mut self,
+        waited_for: u64,
+        incoming: Incoming,
+    ) -> Result<Option<Result<Value, Refusal>>, Fault> {
         match incoming {
             Incoming::Answer { id, result } if id.as_u64() == Some(waited_for) => return Ok(Some(result)),
             Incoming::Answer { id, .. } => return Err(Fault::UnknownAnswer(line(&id.to_string(), 80))),
@@ -226,7 +230,9 @@ impl<'a, R: AsyncRead + Unpin + Send, W: AsyncWrite + Unpin + Send> Client<'a, R
     async fn cancel_turn(&mut self) -> Result<(), Fault> {
         self.cancelled = true;
         match self.session.clone() {
-            Some(id) => self.send(&message::notification("session/cancel", &json!({ "sessionId": id }))).await,
+            Some(id) => {
+                self.send(&message::notification("session/cancel", &json!({ "sessionId": id }))).await
+            }
             // There is no turn to cancel yet, and none will begin.
             None => Err(Fault::Ended),
         }

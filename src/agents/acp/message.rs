@@ -31,7 +31,8 @@ pub(super) struct Refusal {
 
 /// Reads one line. Nothing is guessed: what is not exactly one message is a fault.
 pub(super) fn read(bytes: &[u8]) -> Result<Incoming, Fault> {
-    let quoted = || line(&String::from_utf8_lossy(bytes.get(..QUOTED_BYTES_MAX).unwrap_or(bytes)), QUOTED_BYTES_MAX);
+    let quoted =
+        || line(&String::from_utf8_lossy(bytes.get(..QUOTED_BYTES_MAX).unwrap_or(bytes)), QUOTED_BYTES_MAX);
     let value: Value = serde_json::from_slice(bytes).map_err(|_| Fault::NotJson(quoted()))?;
     let Value::Object(mut fields) = value else { return Err(Fault::NotJsonRpc(quoted())) };
     if fields.get("jsonrpc").and_then(Value::as_str) != Some("2.0") {

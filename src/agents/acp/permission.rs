@@ -30,7 +30,12 @@ mod tests {
 
     #[test]
     fn a_permission_is_chosen_by_its_kind_and_never_by_place_or_id() {
-        let asked = asked(&[("allow_once", "reject_always"), ("b", "allow_always"), ("c", "allow_once"), ("d", "allow_once")]);
+        let asked = asked(&[
+            ("allow_once", "reject_always"),
+            ("b", "allow_always"),
+            ("c", "allow_once"),
+            ("d", "allow_once"),
+        ]);
         assert_eq!(outcome(&asked, false)["outcome"]["optionId"], "c");
     }
 

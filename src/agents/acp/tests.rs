@@ -95,7 +95,10 @@ async fn a_turn_is_taken_without_offering_files_or_a_terminal() {
     let methods: Vec<_> = heard.iter().filter_map(|message| message["method"].as_str()).collect();
     assert_eq!(methods, ["initialize", "session/new", "session/set_config_option", "session/prompt"]);
     let capabilities = &heard[0]["params"]["clientCapabilities"];
-    assert_eq!(*capabilities, json!({ "fs": { "readTextFile": false, "writeTextFile": false }, "terminal": false }));
+    assert_eq!(
+        *capabilities,
+        json!({ "fs": { "readTextFile": false, "writeTextFile": false }, "terminal": false })
+    );
     let server = &heard[1]["params"]["mcpServers"][0];
     assert_eq!((&server["command"], &server["args"]), (&json!("/run/pairbot/pairbot"), &json!(["mcp"])));
     assert_eq!(heard[1]["params"]["_meta"], json!({ "vendor": true }));
@@ -109,7 +112,8 @@ async fn a_turn_is_taken_without_offering_files_or_a_terminal() {
 #[tokio::test]
 async fn an_agent_of_before_config_options_is_set_by_its_modes() {
     let opened = r#"{"jsonrpc":"2.0","id":ID,"result":{"sessionId":"s1","modes":{"currentModeId":"ask","availableModes":[{"id":"ask"},{"id":"free"}]}}}"#;
-    let (ended, heard, _) = converse(&[HELLO, opened, r#"{"jsonrpc":"2.0","id":ID,"result":null}"#, DONE]).await;
+    let (ended, heard, _) =
+        converse(&[HELLO, opened, r#"{"jsonrpc":"2.0","id":ID,"result":null}"#, DONE]).await;
     assert_eq!(ended, Ok(TurnEnd::Ended));
     assert_eq!(heard[2]["params"], json!({ "sessionId": "s1", "modeId": "free" }));
 }
@@ -124,9 +128,18 @@ async fn whatever_is_against_the_protocol_has_a_name() {
         (&[r#"{"jsonrpc":"2.0","id":99,"result":{}}"#], "it answered a request that was never made: 99"),
         (&[r#"{"jsonrpc":"2.0","id":ID,"result":{"protocolVersion":2}}"#], "it speaks version 2 of"),
         (&[&long], "a line is longer than 10485760 bytes"),
-        (&[HELLO, r#"{"jsonrpc":"2.0","id":ID,"error":{"code":-32000,"message":"log in"}}"#], "it wants credentials"),
-        (&[HELLO, r#"{"jsonrpc":"2.0","id":ID,"result":{}}"#], "its answer to `session/new` has no `sessionId`"),
-        (&[HELLO, OPENED, r#"{"jsonrpc":"2.0","id":ID,"error":{"code":-32603,"message":"no"}}"#], "it refused `session/prompt`: no"),
+        (
+            &[HELLO, r#"{"jsonrpc":"2.0","id":ID,"error":{"code":-32000,"message":"log in"}}"#],
+            "it wants credentials",
+        ),
+        (
+            &[HELLO, r#"{"jsonrpc":"2.0","id":ID,"result":{}}"#],
+            "its answer to `session/new` has no `sessionId`",
+        ),
+        (
+            &[HELLO, OPENED, r#"{"jsonrpc":"2.0","id":ID,"error":{"code":-32603,"message":"no"}}"#],
+            "it refused `session/prompt`: no",
+        ),
         (&[HELLO, OPENED], "it ended before its turn did"),
     ];
     for (answers, name) in cases {
@@ -156,7 +169,8 @@ async fn a_cancelled_turn_is_cancelled_at_the_agent_and_waited_for() {
         let told: Value = serde_json::from_str(&lines.next_line().await.unwrap().unwrap()).unwrap();
         assert_eq!((&told["method"], &told["id"]), (&json!("session/cancel"), &Value::Null));
         let ask = r#"{"jsonrpc":"2.0","id":1,"method":"session/request_permission","params":{"options":[{"optionId":"y","kind":"allow_once"}]}}"#;
-        let end = format!(r#"{{"jsonrpc":"2.0","id":{},"result":{{"stopReason":"cancelled"}}}}"#, prompt["id"]);
+        let end =
+            format!(r#"{{"jsonrpc":"2.0","id":{},"result":{{"stopReason":"cancelled"}}}}"#, prompt["id"]);
         writer.write_all(format!("{ask}\n{end}\n").as_bytes()).await.unwrap();
         let outcome: Value = serde_json::from_str(&lines.next_line().await.unwrap().unwrap()).unwrap();
         assert_eq!(outcome["result"]["outcome"]["outcome"], "cancelled");

@@ -50,8 +50,9 @@ impl HandInDesk {
     pub(in crate::agents) fn answer_spec() -> ToolSpec {
         ToolSpec {
             name: "answer_finding",
-            description: "Answers one open finding ahead of `hand_in`; a later answer to it replaces this one."
-                .to_owned(),
+            description:
+                "Answers one open finding ahead of `hand_in`; a later answer to it replaces this one."
+                    .to_owned(),
             schema: answer_schema(),
         }
     }
@@ -142,9 +143,10 @@ impl Submission for HandInDesk {
             return Err("`title` and `summary` must say something".to_owned());
         }
         let mut answers = self.answers(arguments.answers.unwrap_or_default())?;
-        let earlier = self.answered.iter().filter(|earlier| {
-            answers.iter().all(|answer| answer.finding != earlier.finding)
-        });
+        let earlier = self
+            .answered
+            .iter()
+            .filter(|earlier| answers.iter().all(|answer| answer.finding != earlier.finding));
         let earlier: Vec<Answer> = earlier.cloned().collect();
         answers.extend(earlier);
         let unanswered: Vec<&str> = self

@@ -86,7 +86,9 @@ impl ServerHandler for Bridge {
                 Ok(result.into())
             }
             Say::Refused { why } => Err(ErrorData::internal_error(why, None)),
-            Say::Tools { .. } => Err(ErrorData::internal_error("tools were told where none were asked for", None)),
+            Say::Tools { .. } => {
+                Err(ErrorData::internal_error("tools were told where none were asked for", None))
+            }
         }
     }
 }

@@ -130,8 +130,13 @@ async fn a_creator_hands_in_by_the_rules_of_the_builtin_desk() {
     let task = create_task();
     let counter = CreatorCounter::new(&task, Some(&Green));
     with_agent(&counter, async |agent| {
-        assert_eq!(tools(&agent).await, ["get_task", "get_findings", "answer_finding", "run_gate", "hand_in"]);
-        assert!(call(&agent, "get_task", json!({})).await.unwrap().starts_with("Repository: o/r\nIssue: #1\n"));
+        assert_eq!(
+            tools(&agent).await,
+            ["get_task", "get_findings", "answer_finding", "run_gate", "hand_in"]
+        );
+        assert!(
+            call(&agent, "get_task", json!({})).await.unwrap().starts_with("Repository: o/r\nIssue: #1\n")
+        );
         assert!(call(&agent, "get_findings", json!({})).await.unwrap().contains("alpha-1-2 [blocking]"));
         assert_eq!(call(&agent, "run_gate", json!({ "gate": "size" })).await.unwrap(), "size is green");
         let answer = json!({ "finding": "alpha-1-1", "answer": "rebutted" });
@@ -205,7 +210,8 @@ async fn what_is_no_question_is_refused_and_the_next_one_is_answered() {
         never = desk.serve(&counter) => match never {},
     };
     let said: Vec<Answer> = answers.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let refused = |at: usize, why: &str| matches!(&said[at].say, Say::Refused { why: said } if said.contains(why));
+    let refused =
+        |at: usize, why: &str| matches!(&said[at].say, Say::Refused { why: said } if said.contains(why));
     assert!(refused(0, "no question") && refused(1, "version 2") && refused(3, "longer than"), "{said:?}");
     assert!(matches!(said[2].say, Say::Tools { .. }));
 }

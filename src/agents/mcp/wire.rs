@@ -60,7 +60,10 @@ pub(super) struct ToolForm {
 pub(super) fn line(document: &impl Serialize) -> Result<Vec<u8>, String> {
     let mut line = serde_json::to_vec(document).map_err(|error| error.to_string())?;
     if line.len() > LINE_BYTES_MAX {
-        return Err(format!("{} bytes are more than the {LINE_BYTES_MAX} that are taken at once", line.len()));
+        return Err(format!(
+            "{} bytes are more than the {LINE_BYTES_MAX} that are taken at once",
+            line.len()
+        ));
     }
     line.push(b'\n');
     Ok(line)

@@ -11,12 +11,12 @@ use super::narrator::Narrator;
 use super::outfit::{Needs, Outfit};
 use super::spec::{AgentSpec, Manner};
 use super::{House, beside, drive, handed_in};
+use crate::agents::TaskPorts;
 use crate::agents::mcp::{Counter, TaskDesk};
 use crate::agents::outcome::{AgentFailure, Spent};
 use crate::agents::task::AgentLimits;
-use crate::agents::TaskPorts;
-use crate::gateway::door::{CallOutcome, Door, Visit};
 use crate::gateway::ModelChoice;
+use crate::gateway::door::{CallOutcome, Door, Visit};
 use crate::sandbox::TreeAccess;
 
 /// How long an agent that handed in may take to end its turn. What it says then is not needed.

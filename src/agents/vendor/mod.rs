@@ -178,9 +178,9 @@ impl VendorAgent {
                 "the agent `{name}` ended without a single call to a model; it last said: {}",
                 attended.last_words
             ))),
-            Some(Err(why)) => {
-                Err(AgentFailure::Provider(format!("the last model call of the agent `{name}` failed: {why}")))
-            }
+            Some(Err(why)) => Err(AgentFailure::Provider(format!(
+                "the last model call of the agent `{name}` failed: {why}"
+            ))),
             Some(Ok(())) => Ok(()),
         }
     }
@@ -250,11 +250,7 @@ async fn handed_in<T: Clone + Send + Sync>(mut product: watch::Receiver<Option<T
 }
 
 /// Serves a counter for as long as something else goes on.
-async fn beside<T>(
-    desk: &super::mcp::TaskDesk,
-    counter: &dyn Counter,
-    work: impl Future<Output = T>,
-) -> T {
+async fn beside<T>(desk: &super::mcp::TaskDesk, counter: &dyn Counter, work: impl Future<Output = T>) -> T {
     tokio::select! {
         done = work => done,
         never = desk.serve(counter) => match never {},

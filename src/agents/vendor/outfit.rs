@@ -192,6 +192,9 @@ mod tests {
     #[test]
     fn what_a_prompt_says_in_braces_is_only_words() {
         let values = BTreeMap::from([("prompt", "say {token}".to_owned()), ("token", "secret".to_owned())]);
-        assert_eq!(filled(r#"{"a": {prompt}, "b": {other}} {"#, &values), r#"{"a": say {token}, "b": {other}} {"#);
+        assert_eq!(
+            filled(r#"{"a": {prompt}, "b": {other}} {"#, &values),
+            r#"{"a": say {token}, "b": {other}} {"#
+        );
     }
 }

@@ -37,7 +37,10 @@ fn agent(spec: &AgentSpec) -> Line {
         Some(path) => Line::ok(format!("agent {name}: {manner}, {}", path.display())),
         None => Line::fail(
             format!("agent {name}: its program `{}` is not there", spec.program),
-            format!("install it, give its full path (`{name}=/path/to/{}`), or take it out of PAIRBOT_AGENTS", spec.program),
+            format!(
+                "install it, give its full path (`{name}=/path/to/{}`), or take it out of PAIRBOT_AGENTS",
+                spec.program
+            ),
         ),
     }
 }

@@ -60,9 +60,9 @@ impl Hands {
 
     /// All tools, as the Messages API takes them.
     pub(super) fn tools(&self) -> Vec<Value> {
-        let own = self.own.specs().into_iter().map(|spec| {
-            json!({ "name": spec.name, "description": spec.description, "input_schema": spec.schema })
-        });
+        let own = self.own.specs().into_iter().map(
+            |spec| json!({ "name": spec.name, "description": spec.description, "input_schema": spec.schema }),
+        );
         let task = self.task.iter().flat_map(|task| &task.tools).map(|tool| {
             json!({
                 "name": tool.name,

@@ -20,10 +20,8 @@ const ANSWERS_MAX: usize = 100;
 /// Takes one turn for a prompt given by argument.
 pub async fn prompt(text: &str, task_socket: Option<String>) -> anyhow::Result<()> {
     let program = std::env::current_exe()?.to_string_lossy().into_owned();
-    let server = task_socket.map(|socket| Server {
-        program,
-        arguments: vec!["mcp".to_owned(), "--socket".to_owned(), socket],
-    });
+    let server = task_socket
+        .map(|socket| Server { program, arguments: vec!["mcp".to_owned(), "--socket".to_owned(), socket] });
     let hands = Hands::start(server).await?;
     turn(&Model::of_environment()?, &hands, text, &mut Silence).await
 }

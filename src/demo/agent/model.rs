@@ -48,7 +48,8 @@ impl Model {
 
     pub(super) async fn ask(&self, conversation: &mut Value) -> anyhow::Result<Heard> {
         let url = format!("{}/v1/messages", self.base_url);
-        let asked = self.client.post(url).header("x-api-key", &self.key).header("anthropic-version", "2023-06-01");
+        let asked =
+            self.client.post(url).header("x-api-key", &self.key).header("anthropic-version", "2023-06-01");
         let answer = asked.json(conversation).send().await?;
         let status = answer.status();
         let body = answer.text().await?;

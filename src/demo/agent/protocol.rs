@@ -30,7 +30,8 @@ pub async fn serve() -> anyhow::Result<()> {
             }
             Some("session/new") => {
                 session = Some(open(&params).await?);
-                let modes = json!({ "currentModeId": "ask", "availableModes": [{ "id": "ask", "name": "Ask" }] });
+                let modes =
+                    json!({ "currentModeId": "ask", "availableModes": [{ "id": "ask", "name": "Ask" }] });
                 wire.answer(&id, &json!({ "sessionId": SESSION, "modes": modes })).await?;
             }
             Some("session/prompt") => {
@@ -91,12 +92,14 @@ impl Audience for OnStage<'_> {
     }
 
     async fn calls(&mut self, tool: &str) -> anyhow::Result<bool> {
-        let call = json!({ "sessionUpdate": "tool_call", "toolCallId": tool, "title": tool, "status": "pending" });
+        let call =
+            json!({ "sessionUpdate": "tool_call", "toolCallId": tool, "title": tool, "status": "pending" });
         self.wire.update(&call).await?;
         if !self.permitted {
             // The options stand in an order that only a client gets right that goes by their kind.
             let option = |id: &str, kind: &str| json!({ "optionId": id, "name": id, "kind": kind });
-            let options = [option("no", "reject_once"), option("ever", "allow_always"), option("yes", "allow_once")];
+            let options =
+                [option("no", "reject_once"), option("ever", "allow_always"), option("yes", "allow_once")];
             let asked = json!({ "sessionId": SESSION, "toolCall": { "title": tool }, "options": options });
             let outcome = self.wire.ask("session/request_permission", &asked).await?;
             self.cancelled = outcome.pointer("/outcome/outcome").and_then(Value::as_str) == Some("cancelled");
