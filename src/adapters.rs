@@ -5,11 +5,13 @@
 pub mod clock;
 pub mod disk;
 pub mod entropy;
+pub mod foreground;
 pub mod manual_clock;
 pub mod spawn;
 
 pub use clock::SystemClock;
 pub use disk::on_disk;
 pub use entropy::{SeededEntropy, SystemEntropy};
+pub use foreground::Foreground;
 pub use manual_clock::ManualClock;
 pub use spawn::SystemSpawner;

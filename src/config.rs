@@ -99,6 +99,8 @@ pub struct ModelsConfig {
     pub anthropic: Option<ProviderConfig>,
     /// `OpenAI`, or a server that speaks its protocol.
     pub openai: Option<ProviderConfig>,
+    /// Google's Gemini API, which only agents of a vendor's speak.
+    pub gemini: Option<ProviderConfig>,
     /// Prices that replace or add to those that ship with the program.
     pub price_file: Option<PathBuf>,
 }
@@ -167,7 +169,7 @@ impl Config {
 
     /// The secrets among the settings, which must never be written anywhere.
     pub fn secrets(&self) -> Vec<SecretString> {
-        let keys = [&self.models.anthropic, &self.models.openai];
+        let keys = [&self.models.anthropic, &self.models.openai, &self.models.gemini];
         let keys = keys.into_iter().flatten().map(|provider| provider.api_key.clone());
         [self.app.private_key.clone(), self.app.webhook_secret.clone()].into_iter().chain(keys).collect()
     }
@@ -194,9 +196,11 @@ impl ModelsConfig {
     fn read(source: &Source, problems: &mut Problems) -> Self {
         let anthropic = ["ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL"];
         let openai = ["OPENAI_API_KEY", "OPENAI_BASE_URL"];
+        let gemini = ["GEMINI_API_KEY", "GEMINI_BASE_URL"];
         Self {
             anthropic: provider(source, problems, anthropic, "https://api.anthropic.com"),
             openai: provider(source, problems, openai, "https://api.openai.com/v1"),
+            gemini: provider(source, problems, gemini, "https://generativelanguage.googleapis.com"),
             price_file: source.get("PAIRBOT_PRICE_FILE").map(PathBuf::from),
         }
     }

@@ -281,6 +281,7 @@ fn gateway(config: &Config, machine: &Machine, tuning: &Tuning) -> anyhow::Resul
     let providers = [
         provider(ProviderKind::Anthropic, &config.models.anthropic),
         provider(ProviderKind::OpenAi, &config.models.openai),
+        provider(ProviderKind::Gemini, &config.models.gemini),
     ];
     Ok(Gateway::new(
         machine.models.clone(),
@@ -319,6 +320,7 @@ fn agent_settings(config: &Config, tuning: &Tuning) -> AgentSettings {
     let configured = |kind: ProviderKind| match kind {
         ProviderKind::Anthropic => config.models.anthropic.is_some(),
         ProviderKind::OpenAi => config.models.openai.is_some(),
+        ProviderKind::Gemini => config.models.gemini.is_some(),
     };
     let [first, second] =
         DEFAULT_MODELS.map(|(provider, model)| ModelChoice { provider, model: model.to_owned() });

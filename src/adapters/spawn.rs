@@ -116,7 +116,7 @@ async fn feed(pipe: Option<ChildStdin>, bytes: &[u8]) {
     }
 }
 
-fn ending_of(status: std::process::ExitStatus) -> Ending {
+pub(super) fn ending_of(status: std::process::ExitStatus) -> Ending {
     use std::os::unix::process::ExitStatusExt;
     match (status.code(), status.signal()) {
         (Some(code), _) => Ending::Exited(code),

@@ -146,7 +146,7 @@ pub enum AgentFailure {
 impl From<CallError> for AgentFailure {
     fn from(error: CallError) -> Self {
         match error {
-            CallError::UnknownModel(_) | CallError::NoProvider { .. } => {
+            CallError::UnknownModel(_) | CallError::NoProvider { .. } | CallError::NotSpoken { .. } => {
                 Self::Misconfigured(error.to_string())
             }
             CallError::BudgetExhausted { .. } => Self::BudgetExhausted(error.to_string()),

@@ -8,6 +8,7 @@ mod doctor;
 mod explain;
 mod operator;
 mod prune;
+mod relay;
 mod runs;
 mod serve;
 mod verify_ledger;
@@ -46,6 +47,9 @@ enum Command {
     Prune(prune::Arguments),
     /// Proves that no ledger was changed, and that every run is what its ledger says
     VerifyLedger(verify_ledger::Arguments),
+    /// Runs a program inside a cage, with the way to its models
+    #[command(hide = true)]
+    Relay(relay::Arguments),
     /// Validates a policy file
     CheckPolicy {
         /// The file; `.github/pairbot.yml` if none is given
@@ -74,6 +78,7 @@ pub fn main() -> ExitCode {
         Command::Backup(arguments) => backup::run(&arguments),
         Command::Prune(arguments) => prune::run(&arguments),
         Command::VerifyLedger(arguments) => verify_ledger::run(&arguments),
+        Command::Relay(arguments) => relay::run(&arguments),
         Command::CheckPolicy { file } => {
             let checked = check_policy::check(file.as_deref());
             say(&checked.report);

@@ -8,11 +8,13 @@ use std::path::{Path, PathBuf};
 use super::problem::Problem;
 
 /// The names of all settings in the environment. In the file each is written in lower case and without `pairbot_`.
-pub const NAMES: [&str; 22] = [
+pub const NAMES: [&str; 24] = [
     "ANTHROPIC_API_KEY",
     "ANTHROPIC_BASE_URL",
     "APP_ID",
     "DATABASE_URL",
+    "GEMINI_API_KEY",
+    "GEMINI_BASE_URL",
     "GITHUB_API_URL",
     "GITHUB_SERVER_URL",
     "HOST",

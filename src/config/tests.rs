@@ -34,6 +34,7 @@ fn credentials_are_enough() {
     assert_eq!(config.sandbox, Sandbox::Auto);
     assert_eq!(config.log, LogConfig::default());
     assert!(config.models.anthropic.is_none() && config.models.openai.is_none());
+    assert!(config.models.gemini.is_none());
 }
 
 #[test]

@@ -202,6 +202,7 @@ async fn models(models: Models) -> anyhow::Result<(Option<ModelSim>, ModelsConfi
             let providers = ModelsConfig {
                 anthropic: Some(provider(models.anthropic_base_url())),
                 openai: Some(provider(models.openai_base_url())),
+                gemini: Some(provider(models.gemini_base_url())),
                 price_file: None,
             };
             Ok((Some(models), providers))

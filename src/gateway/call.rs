@@ -5,25 +5,19 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pairbot_protocol::ids::{Money, Timestamp, Usage};
-use tokio::sync::{Semaphore, SemaphorePermit};
+use pairbot_protocol::ids::{Money, Timestamp};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::account::{AccountError, BudgetAccount, ReservationId};
+use super::account::{AccountError, BudgetAccount};
 use super::circuit::{Admission, Circuit, CircuitSettings};
 use super::estimate;
 use super::message::{ModelRequest, Reply};
-use super::prices::{ModelFacts, PriceTable, UnknownModel};
-use super::providers::{
-    self, Answer, AttemptLimits, Charge, Failed, ProviderError, ProviderKind, ProviderSettings,
-};
+use super::payment::{self, Bill, Need, OUTPUT_TOKENS_FLOOR, Paid};
+use super::prices::{CacheLife, ModelFacts, PriceTable, UnknownModel};
+use super::providers::{self, AttemptLimits, ProviderError, ProviderKind, ProviderSettings, Wire};
 use super::retry::RetrySettings;
 use super::transport::ModelTransport;
 use crate::ports::{Clock, Entropy};
-
-/// An answer shorter than this is of no use to an agent, so rather than clamp the output below it a call is refused.
-const OUTPUT_TOKENS_FLOOR: u64 = 1_024;
-/// How often a reservation is fitted again when other calls of the same account were faster.
-const FITTINGS_MAX: u32 = 4;
 
 /// How the gateway behaves; the defaults are for real providers.
 #[derive(Debug, Clone, Copy)]
@@ -58,6 +52,14 @@ pub enum CallError {
     /// The server has no key for the provider.
     #[error("no key is configured for the provider {provider}; set its API key in the server's environment")]
     NoProvider {
+        /// The provider.
+        provider: ProviderKind,
+    },
+    /// Only agents of a vendor's speak the provider's protocol.
+    #[error(
+        "the builtin agent does not speak the protocol of {provider}; choose a model of anthropic or openai for it"
+    )]
+    NotSpoken {
         /// The provider.
         provider: ProviderKind,
     },
@@ -114,20 +116,21 @@ impl From<AccountError> for CallError {
     }
 }
 
-struct Provider {
-    settings: ProviderSettings,
-    slots: Semaphore,
-    circuit: Circuit,
+/// One provider, as all calls to it share it.
+pub(super) struct Provider {
+    pub(super) settings: ProviderSettings,
+    slots: Arc<Semaphore>,
+    pub(super) circuit: Circuit,
 }
 
 /// The only way to a model. See the [module](super) for the promise it keeps.
 pub struct Gateway {
-    transport: Box<dyn ModelTransport>,
-    clock: Arc<dyn Clock>,
-    entropy: Arc<dyn Entropy>,
-    prices: PriceTable,
-    settings: GatewaySettings,
-    providers: BTreeMap<ProviderKind, Provider>,
+    pub(super) transport: Box<dyn ModelTransport>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) entropy: Arc<dyn Entropy>,
+    pub(super) prices: PriceTable,
+    pub(super) settings: GatewaySettings,
+    pub(super) providers: BTreeMap<ProviderKind, Provider>,
 }
 
 impl fmt::Debug for Gateway {
@@ -137,15 +140,6 @@ impl fmt::Debug for Gateway {
             .field("settings", &self.settings)
             .finish_non_exhaustive()
     }
-}
-
-/// A call that is paid for and ready to be sent.
-struct Paid {
-    body: Vec<u8>,
-    reservation: ReservationId,
-    reserved: Money,
-    /// The usage that the reservation covers.
-    worst: Usage,
 }
 
 impl Gateway {
@@ -161,7 +155,7 @@ impl Gateway {
         let providers = providers
             .into_iter()
             .map(|provider| {
-                let slots = Semaphore::new(provider.calls_max.clamp(1, Semaphore::MAX_PERMITS));
+                let slots = Arc::new(Semaphore::new(provider.calls_max.clamp(1, Semaphore::MAX_PERMITS)));
                 let circuit = Circuit::new(settings.circuit);
                 (provider.kind, Provider { settings: provider, slots, circuit })
             })
@@ -186,32 +180,42 @@ impl Gateway {
     pub async fn call(&self, account: &dyn BudgetAccount, request: ModelRequest) -> Result<Reply, CallError> {
         let facts = self.prices.facts(&request.model)?;
         let kind = request.model.provider;
+        let wire = kind.wire().ok_or(CallError::NotSpoken { provider: kind })?;
         let provider = self.providers.get(&kind).ok_or(CallError::NoProvider { provider: kind })?;
         let mut failures = 0;
         loop {
-            let permit = self.admit(provider, &request).await?;
-            let paid = self.pay(account, &request, facts).await?;
-            let (body, until) = (paid.body.clone(), self.attempt_ends(request.deadline));
+            let permit = self.admit(provider, request.deadline).await?;
+            let paid = self.pay(account, &request, facts, wire).await?;
+            let body = providers::body(wire, &request, facts, paid.worst.output_tokens);
+            let until = self.attempt_ends(request.deadline);
             let limits = AttemptLimits { until, silence_max: self.settings.silence_max };
-            let clock = self.clock.as_ref();
-            let outcome = providers::attempt(
+            let attempt = providers::attempt(
                 self.transport.as_ref(),
-                clock,
+                self.clock.as_ref(),
                 &provider.settings,
+                wire,
                 body,
                 request.stream,
                 limits,
-            )
-            .await;
+            );
+            let outcome = attempt.await;
             drop(permit);
-            let failed = match outcome {
+            let bill = match &outcome {
                 Ok(answer) => {
                     provider.circuit.answered();
-                    return settle_answer(account, &request, facts, paid, answer).await;
+                    let reported = |usage| Bill::Reported { usage, hour_tokens: 0 };
+                    answer.usage.map_or(Bill::Unreported, reported)
+                }
+                Err(failed) => Bill::Failed(failed.charge),
+            };
+            let receipt = payment::settle(account, &request.model, facts, paid, bill).await?;
+            let failed = match outcome {
+                Ok(answer) => {
+                    let (usage, cost) = (receipt.usage, receipt.cost);
+                    return Ok(Reply { blocks: answer.blocks, stop: answer.stop, usage, cost });
                 }
                 Err(failed) => failed,
             };
-            settle_failure(account, &request, facts, paid, &failed).await?;
             failures += 1;
             let pause = self.after_failure(provider, &request, failures, failed.error)?;
             self.wait(pause, request.deadline).await?;
@@ -219,16 +223,17 @@ impl Gateway {
     }
 
     /// Waits until the provider may be called.
-    async fn admit<'a>(
+    pub(super) async fn admit(
         &self,
-        provider: &'a Provider,
-        request: &ModelRequest,
-    ) -> Result<SemaphorePermit<'a>, CallError> {
-        let permit = match request.deadline {
-            None => provider.slots.acquire().await,
+        provider: &Provider,
+        deadline: Option<Timestamp>,
+    ) -> Result<OwnedSemaphorePermit, CallError> {
+        let slot = Arc::clone(&provider.slots).acquire_owned();
+        let permit = match deadline {
+            None => slot.await,
             Some(deadline) => tokio::select! {
                 biased;
-                permit = provider.slots.acquire() => permit,
+                permit = slot => permit,
                 () = self.clock.sleep_until(deadline) => return Err(CallError::DeadlinePassed),
             },
         };
@@ -236,7 +241,7 @@ impl Gateway {
         let permit = permit.map_err(|_| CallError::DeadlinePassed)?;
         loop {
             let now = self.clock.now();
-            if request.deadline.is_some_and(|deadline| deadline <= now) {
+            if deadline.is_some_and(|deadline| deadline <= now) {
                 return Err(CallError::DeadlinePassed);
             }
             match provider.circuit.admit(now) {
@@ -251,7 +256,7 @@ impl Gateway {
                         let reason = "an earlier call was told to come back later".to_owned();
                         return Err(CallError::Snooze { until, reason });
                     }
-                    self.wait(pause, request.deadline).await?;
+                    self.wait(pause, deadline).await?;
                 }
             }
         }
@@ -263,35 +268,18 @@ impl Gateway {
         account: &dyn BudgetAccount,
         request: &ModelRequest,
         facts: &ModelFacts,
+        wire: Wire,
     ) -> Result<Paid, CallError> {
-        let kind = request.model.provider;
         let wanted = request.output_tokens_max.min(facts.output_tokens).max(1);
-        let floor = OUTPUT_TOKENS_FLOOR.min(wanted);
-        // A smaller limit never makes the body longer, so the estimate holds for the fitted body too.
-        let input_tokens = estimate::input_tokens_max(&providers::body(kind, request, facts, wanted));
-        let needed = facts.worst_cost(input_tokens, floor);
-        let mut remaining = account.remaining().await?;
-        for _ in 0..FITTINGS_MAX {
-            let output_tokens = facts.output_tokens_within(remaining, input_tokens).min(wanted);
-            if output_tokens < floor || facts.worst_cost(input_tokens, output_tokens) > remaining {
-                break;
-            }
-            let reserved = facts.worst_cost(input_tokens, output_tokens);
-            match account.reserve(reserved, &request.purpose).await {
-                Ok(reservation) => {
-                    let body = providers::body(kind, request, facts, output_tokens);
-                    let worst = Usage { input_tokens, output_tokens, ..Usage::default() };
-                    return Ok(Paid { body, reservation, reserved, worst });
-                }
-                Err(AccountError::Exhausted { limit, spent, reserved }) => {
-                    remaining = limit.minus(spent).minus(reserved);
-                }
-                Err(other @ (AccountError::LeaseLost | AccountError::Unavailable(_))) => {
-                    return Err(other.into());
-                }
-            }
-        }
-        Err(CallError::BudgetExhausted { remaining, needed })
+        let need = Need {
+            facts,
+            // A smaller limit never makes the body longer, so the estimate holds for the fitted body too.
+            input_tokens: estimate::input_tokens_max(&providers::body(wire, request, facts, wanted)),
+            cache: CacheLife::Usual,
+            output_wanted: wanted,
+            output_floor: OUTPUT_TOKENS_FLOOR.min(wanted),
+        };
+        payment::set_aside(account, &need, &request.purpose).await
     }
 
     /// Decides what follows a failed attempt: the pause before the next one, or the error that ends the call.
@@ -303,27 +291,21 @@ impl Gateway {
         error: ProviderError,
     ) -> Result<Duration, CallError> {
         let now = self.clock.now();
-        if !error.retryable() {
-            provider.circuit.answered();
-            return Err(error.into());
-        }
         if matches!(error, ProviderError::Timeout) && request.deadline.is_some_and(|deadline| deadline <= now)
         {
             // Our own deadline says nothing about the provider.
             return Err(CallError::DeadlinePassed);
         }
-        if !matches!(error, ProviderError::RateLimited { .. }) {
-            provider.circuit.failed(now);
+        let asked_until = self.note(provider, &error);
+        if !error.retryable() {
+            return Err(error.into());
         }
         let retry = &self.settings.retry;
-        let pause = match error.retry_after() {
-            Some(after) => RetrySettings::asked(after, self.entropy.as_ref()),
+        let pause = match asked_until {
+            Some(until) => Duration::from_millis(until.ms_since(now)),
             None => retry.pause(failures, self.entropy.as_ref()),
         };
         let until = now.plus_ms(u64::try_from(pause.as_millis()).unwrap_or(u64::MAX));
-        if error.retry_after().is_some() {
-            provider.circuit.asked_to_wait(until);
-        }
         tracing::warn!(model = %request.model, failures, pause_ms = pause.as_millis(), %error, "model call failed");
         if error.retry_after().is_some_and(|after| after > retry.retry_after_max) {
             return Err(CallError::Snooze { until, reason: error.to_string() });
@@ -335,7 +317,24 @@ impl Gateway {
         Ok(pause)
     }
 
-    fn attempt_ends(&self, deadline: Option<Timestamp>) -> Timestamp {
+    /// Keeps for all callers what a failure says of the provider's health. Answers until when the provider asked to be
+    /// left alone, if it did.
+    pub(super) fn note(&self, provider: &Provider, error: &ProviderError) -> Option<Timestamp> {
+        let now = self.clock.now();
+        if !error.retryable() {
+            provider.circuit.answered();
+            return None;
+        }
+        if !matches!(error, ProviderError::RateLimited { .. }) {
+            provider.circuit.failed(now);
+        }
+        let pause = RetrySettings::asked(error.retry_after()?, self.entropy.as_ref());
+        let until = now.plus_ms(u64::try_from(pause.as_millis()).unwrap_or(u64::MAX));
+        provider.circuit.asked_to_wait(until);
+        Some(until)
+    }
+
+    pub(super) fn attempt_ends(&self, deadline: Option<Timestamp>) -> Timestamp {
         let ms = u64::try_from(self.settings.attempt_max.as_millis()).unwrap_or(u64::MAX);
         let own = self.clock.now().plus_ms(ms);
         deadline.map_or(own, |deadline| deadline.min(own))
@@ -349,44 +348,4 @@ impl Gateway {
         self.clock.sleep_until(until).await;
         Ok(())
     }
-}
-
-async fn settle_answer(
-    account: &dyn BudgetAccount,
-    request: &ModelRequest,
-    facts: &ModelFacts,
-    paid: Paid,
-    answer: Answer,
-) -> Result<Reply, CallError> {
-    let (usage, cost) = if let Some(usage) = answer.usage {
-        (usage, facts.cost(usage))
-    } else {
-        tracing::warn!(model = %request.model, "a model's answer reports no usage; charged in full as reserved");
-        (paid.worst, paid.reserved)
-    };
-    if cost > paid.reserved {
-        // The estimate is meant to be an upper bound; the account must still know the truth.
-        tracing::error!(model = %request.model, %cost, reserved = %paid.reserved, "a call cost more than was reserved");
-    }
-    account.settle(paid.reservation, cost, usage, &request.model.model).await?;
-    Ok(Reply { blocks: answer.blocks, stop: answer.stop, usage, cost })
-}
-
-async fn settle_failure(
-    account: &dyn BudgetAccount,
-    request: &ModelRequest,
-    facts: &ModelFacts,
-    paid: Paid,
-    failed: &Failed,
-) -> Result<(), AccountError> {
-    let (usage, cost) = match failed.charge {
-        Charge::Nothing => return account.release(paid.reservation).await,
-        Charge::Unknown { input: None } => (paid.worst, paid.reserved),
-        // What was read is known; what was written before the cut is not, so it counts in full.
-        Charge::Unknown { input: Some(input) } => {
-            let usage = Usage { output_tokens: paid.worst.output_tokens, ..input };
-            (usage, facts.cost(usage).min(paid.reserved))
-        }
-    };
-    account.settle(paid.reservation, cost, usage, &request.model.model).await
 }

@@ -13,9 +13,30 @@ const PROVIDER_TOKENS: u64 = 1_500;
 ///
 /// The body is counted as it goes over the wire, so keys, quotes and escapes are counted too.
 pub(super) fn input_tokens_max(body: &[u8]) -> u64 {
+    input_tokens_max_without(body, [])
+}
+
+/// The same without some texts that stand in the body and are counted otherwise, as images are.
+pub(super) fn input_tokens_max_without<'a>(body: &[u8], texts: impl IntoIterator<Item = &'a str>) -> u64 {
+    let (mut halves, mut bytes) = (halves(body), body.len() as u64);
+    for text in texts {
+        // In the body a text may be longer, by its escapes, and never shorter.
+        halves = halves.saturating_sub(self::halves(text.as_bytes()));
+        bytes = bytes.saturating_sub(text.len() as u64);
+    }
+    halves.div_ceil(2).max(bytes.div_ceil(3)).saturating_add(PROVIDER_TOKENS)
+}
+
+/// The most tokens that a text can have been written with.
+pub(super) fn output_tokens_max(halves: u64, bytes: u64) -> u64 {
+    halves.div_ceil(2).max(bytes.div_ceil(3))
+}
+
+/// Half tokens, by classes of bytes.
+pub(super) fn halves(text: &[u8]) -> u64 {
     let mut halves: u64 = 0;
     let mut in_space = false;
-    for byte in body {
+    for byte in text {
         let space = byte.is_ascii_whitespace();
         halves += match byte {
             _ if space && in_space => 0,
@@ -24,9 +45,7 @@ pub(super) fn input_tokens_max(body: &[u8]) -> u64 {
         };
         in_space = space;
     }
-    let by_class = halves.div_ceil(2);
-    let by_length = (body.len() as u64).div_ceil(3);
-    by_class.max(by_length).saturating_add(PROVIDER_TOKENS)
+    halves
 }
 
 #[cfg(test)]
@@ -39,6 +58,15 @@ mod tests {
         {
             assert!(input_tokens_max(text.as_bytes()) * 3 >= text.len() as u64, "{text:.10}");
         }
+    }
+
+    #[test]
+    fn what_is_counted_otherwise_is_left_out() {
+        let image = "iVBORw0KGgo".repeat(1_000);
+        let body = format!("{{\"text\":\"look\",\"data\":\"{image}\"}}");
+        let rest = body.replace(&image, "");
+        let without = input_tokens_max_without(body.as_bytes(), [image.as_str()]);
+        assert_eq!(without, input_tokens_max(rest.as_bytes()));
     }
 
     #[test]

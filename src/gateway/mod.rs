@@ -2,16 +2,20 @@
 //!
 //! [`Gateway::call`] estimates the worst case of a request, reserves it from the caller's
 //! [`BudgetAccount`](account::BudgetAccount), forwards the request to the provider, and settles what the provider
-//! reported. There is no other code in the program that talks to a model provider, and none that holds its key.
+//! reported. An agent of a vendor's makes its calls itself, through a [`door`], where the same holds for each. There is
+//! no other code in the program that talks to a model provider, and none that holds its key.
 //!
 //! Reading order: [`message`] (what is said), [`prices`] (what it costs), [`estimate`] (the worst case),
-//! [`account`] (who pays), [`transport`] and [`providers`] (the wire), [`call`] (all of it in order).
+//! [`account`] (who pays), [`payment`] (reserve and settle), [`transport`] and [`providers`] (the wire), [`call`] (all of
+//! it in order), [`door`] (the same for others' agents).
 
 pub mod account;
 pub mod call;
 mod circuit;
+pub mod door;
 mod estimate;
 pub mod message;
+mod payment;
 pub mod prices;
 pub mod providers;
 mod retry;
@@ -22,8 +26,9 @@ use std::time::Duration;
 pub use account::{AccountError, BudgetAccount, ReservationId};
 pub use call::{CallError, Gateway, GatewaySettings};
 pub use circuit::CircuitSettings;
+pub use door::{Api, CallOutcome, Door, DoorCall, DoorError, Spent, Visit};
 pub use message::{Arguments, Block, Message, ModelRequest, Reply, Role, StopReason, ToolSpec};
-pub use prices::{ModelChoice, ModelFacts, PriceTable, PriceTableError, UnknownModel};
+pub use prices::{CacheLife, ModelChoice, ModelFacts, PriceTable, PriceTableError, UnknownModel};
 pub use providers::{ProviderError, ProviderKind, ProviderSettings};
 pub use retry::RetrySettings;
 pub use transport::{AnswerBody, ModelTransport, ProviderClient, SendError};

@@ -22,6 +22,14 @@ pub struct ModelChoice {
     pub model: String,
 }
 
+impl ModelChoice {
+    /// The model without the date that a provider's fixed version carries in its name.
+    #[must_use]
+    pub fn undated(&self) -> Self {
+        Self { provider: self.provider, model: undated(&self.model).to_owned() }
+    }
+}
+
 impl fmt::Display for ModelChoice {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "{}/{}", self.provider, self.model)
@@ -53,18 +61,33 @@ pub struct Price {
     pub input: u64,
     /// Input written to the prompt cache.
     pub cache_write: u64,
+    /// Input written to the prompt cache to be kept for an hour.
+    pub cache_write_hour: u64,
     /// Input read from the prompt cache.
     pub cache_read: u64,
     /// Output.
     pub output: u64,
 }
 
+/// How long a request asks the provider to keep what it writes to the prompt cache.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum CacheLife {
+    /// As long as the provider does by itself; with Anthropic five minutes.
+    #[default]
+    Usual,
+    /// An hour, which is dearer.
+    Hour,
+}
+
 impl Price {
-    /// The exact cost, a started microdollar counted whole.
-    fn cost(self, usage: Usage) -> Money {
+    /// The exact cost, a started microdollar counted whole. Of the tokens written to the cache, `hour_tokens` are kept
+    /// for an hour.
+    fn cost(self, usage: Usage, hour_tokens: u64) -> Money {
+        let hour_tokens = hour_tokens.min(usage.cache_write_tokens);
         let sum = [
             (usage.input_tokens, self.input),
-            (usage.cache_write_tokens, self.cache_write),
+            (usage.cache_write_tokens - hour_tokens, self.cache_write),
+            (hour_tokens, self.cache_write_hour),
             (usage.cache_read_tokens, self.cache_read),
             (usage.output_tokens, self.output),
         ]
@@ -74,8 +97,12 @@ impl Price {
         Money::from_microdollars(u64::try_from(sum.div_ceil(1_000_000)).unwrap_or(u64::MAX))
     }
 
-    fn input_worst(self) -> u64 {
-        self.input.max(self.cache_write).max(self.cache_read)
+    fn input_worst(self, cache: CacheLife) -> u64 {
+        let written = match cache {
+            CacheLife::Usual => self.cache_write,
+            CacheLife::Hour => self.cache_write.max(self.cache_write_hour),
+        };
+        self.input.max(written).max(self.cache_read)
     }
 }
 
@@ -107,20 +134,25 @@ pub enum OutputLimitField {
 impl ModelFacts {
     /// What a usage costs.
     pub fn cost(&self, usage: Usage) -> Money {
-        self.price_for(usage.input_total()).cost(usage)
+        self.cost_with_hour(usage, 0)
+    }
+
+    /// What a usage costs of whose cache writes `hour_tokens` are kept for an hour.
+    pub fn cost_with_hour(&self, usage: Usage, hour_tokens: u64) -> Money {
+        self.price_for(usage.input_total()).cost(usage, hour_tokens)
     }
 
     /// The most that a call can cost.
-    pub fn worst_cost(&self, input_tokens: u64, output_tokens: u64) -> Money {
+    pub fn worst_cost(&self, input_tokens: u64, output_tokens: u64, cache: CacheLife) -> Money {
         // The estimate is an upper bound: where it lies above the threshold, the real count may lie on either side.
         let price = self.dearest_for(input_tokens);
-        let worst = Price { input: price.input_worst(), ..price };
-        worst.cost(Usage { input_tokens, output_tokens, ..Usage::default() })
+        let worst = Price { input: price.input_worst(cache), ..price };
+        worst.cost(Usage { input_tokens, output_tokens, ..Usage::default() }, 0)
     }
 
     /// The most output tokens that `budget` pays for after an input of `input_tokens`.
-    pub fn output_tokens_within(&self, budget: Money, input_tokens: u64) -> u64 {
-        let input = self.worst_cost(input_tokens, 0).microdollars;
+    pub fn output_tokens_within(&self, budget: Money, input_tokens: u64, cache: CacheLife) -> u64 {
+        let input = self.worst_cost(input_tokens, 0, cache).microdollars;
         let left = u128::from(budget.microdollars.saturating_sub(input));
         match u128::from(self.dearest_for(input_tokens).output) {
             0 => self.output_tokens,
@@ -133,6 +165,7 @@ impl ModelFacts {
         Price {
             input: price.input.max(self.price.input),
             cache_write: price.cache_write.max(self.price.cache_write),
+            cache_write_hour: price.cache_write_hour.max(self.price.cache_write_hour),
             cache_read: price.cache_read.max(self.price.cache_read),
             output: price.output.max(self.price.output),
         }
@@ -169,7 +202,7 @@ impl PriceTable {
 
     /// What is known of a model. A dated name (`-20250929`, `-2025-08-07`) is the undated one unless listed itself.
     pub fn facts(&self, choice: &ModelChoice) -> Result<&ModelFacts, UnknownModel> {
-        let undated = ModelChoice { provider: choice.provider, model: undated(&choice.model).to_owned() };
+        let undated = choice.undated();
         self.models
             .get(choice)
             .or_else(|| self.models.get(&undated))
@@ -246,6 +279,7 @@ struct PriceLine {
     output: String,
     cache_read: Option<String>,
     cache_write: Option<String>,
+    cache_write_hour: Option<String>,
 }
 
 impl PriceEntry {
@@ -280,15 +314,22 @@ impl PriceLine {
         let cache_write_default = match provider {
             // "5-minute cache write tokens are 1.25 times the base input tokens price" (Anthropic, Prompt caching).
             ProviderKind::Anthropic => input.saturating_mul(5).div_ceil(4),
-            // OpenAI caches by itself and asks nothing for it.
-            ProviderKind::OpenAi => input,
+            // These cache by themselves and ask nothing for it.
+            ProviderKind::OpenAi | ProviderKind::Gemini => input,
         };
         let optional = |text: &Option<String>, default: u64| text.as_deref().map_or(Ok(default), dollars);
+        let cache_write = optional(&self.cache_write, cache_write_default)?;
+        let cache_write_hour_default = match provider {
+            // "1-hour cache write tokens are 2 times the base input tokens price" (the same page).
+            ProviderKind::Anthropic => input.saturating_mul(2).max(cache_write),
+            ProviderKind::OpenAi | ProviderKind::Gemini => cache_write,
+        };
         Ok(Price {
             input,
             output: dollars(&self.output)?,
             cache_read: optional(&self.cache_read, input)?,
-            cache_write: optional(&self.cache_write, cache_write_default)?,
+            cache_write,
+            cache_write_hour: optional(&self.cache_write_hour, cache_write_hour_default)?,
         })
     }
 }
@@ -316,6 +357,16 @@ mod tests {
     }
 
     #[test]
+    fn what_is_kept_for_an_hour_is_paid_at_its_own_price() {
+        let table = PriceTable::shipped().unwrap();
+        let facts = table.facts(&choice("claude-sonnet-4-5")).unwrap();
+        let usage = Usage { cache_write_tokens: 1_000, ..Usage::default() };
+        // 400 at $3.75 and 600 at $6, for a million each.
+        assert_eq!(facts.cost_with_hour(usage, 600), Money::from_microdollars(1_500 + 3_600));
+        assert_eq!(facts.cost_with_hour(usage, 9_999), Money::from_microdollars(6_000));
+    }
+
+    #[test]
     fn a_model_without_price_is_refused_with_the_way_out() {
         let error = PriceTable::shipped().unwrap().facts(&choice("claude-next")).unwrap_err();
         assert!(error.to_string().contains("[[model]]"), "{error}");
@@ -327,7 +378,7 @@ mod tests {
         for name in table.models() {
             let facts = table.facts(name).unwrap();
             for input in [1, 99_999, 100_000, 100_001, 300_000] {
-                let worst = facts.worst_cost(input, 50);
+                let worst = facts.worst_cost(input, 50, CacheLife::Usual);
                 for usage in [
                     Usage { input_tokens: input, output_tokens: 50, ..Usage::default() },
                     Usage { cache_write_tokens: input, output_tokens: 50, ..Usage::default() },
@@ -336,8 +387,11 @@ mod tests {
                 ] {
                     assert!(facts.cost(usage) <= worst, "{name} {usage:?}");
                 }
-                let output = facts.output_tokens_within(worst, input);
-                assert!(facts.worst_cost(input, output) <= worst, "{name} {input}");
+                let output = facts.output_tokens_within(worst, input, CacheLife::Usual);
+                assert!(facts.worst_cost(input, output, CacheLife::Usual) <= worst, "{name} {input}");
+                let hour = Usage { cache_write_tokens: input, output_tokens: 50, ..Usage::default() };
+                let worst = facts.worst_cost(input, 50, CacheLife::Hour);
+                assert!(facts.cost_with_hour(hour, input) <= worst, "{name} {input}");
             }
         }
     }
@@ -348,7 +402,10 @@ mod tests {
             "[[model]]\nprovider = \"anthropic\"\nname = \"mine\"\ncontext_tokens = 10\noutput_tokens = 5\n";
         let table =
             PriceTable::with_override(&format!("{line}price = {{ input = \"1\", output = \"2\" }}")).unwrap();
-        assert_eq!(table.facts(&choice("mine")).unwrap().worst_cost(0, 1), Money::from_microdollars(2));
+        assert_eq!(
+            table.facts(&choice("mine")).unwrap().worst_cost(0, 1, CacheLife::Usual),
+            Money::from_microdollars(2)
+        );
         let error = PriceTable::with_override(&format!("{line}price = {{ input = \"x\", output = \"2\" }}"))
             .unwrap_err();
         assert!(error.to_string().contains("model `mine`"), "{error}");

@@ -4,6 +4,7 @@
 
 mod browser;
 mod conformance;
+mod door;
 mod process;
 mod scenarios;
 mod simulation;

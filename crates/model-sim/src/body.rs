@@ -6,12 +6,11 @@ use bytes::Bytes;
 use futures_util::stream::{self, Stream, StreamExt};
 use http::header;
 
-use crate::conversation::Provider;
 use crate::refusal::Refusal;
-use crate::request::Request;
+use crate::request::{Form, Request};
 use crate::usage::Usage;
 use crate::written::Written;
-use crate::{anthropic, openai};
+use crate::{anthropic, gemini, openai, responses};
 
 /// Bytes of one piece of an event stream. A network does not keep to frames or characters, and neither does this.
 const PIECE_BYTES: usize = 173;
@@ -31,20 +30,24 @@ pub(crate) enum Ending {
 
 /// The answer to a valid call.
 pub(crate) fn answer(request: &Request, written: &Written, usage: Usage, ending: Ending) -> Response {
-    let conversation = &request.conversation;
-    let model = &conversation.model;
+    let model = &request.conversation.model;
     if !request.streamed {
-        let document = match conversation.provider {
-            Provider::Anthropic => anthropic::write::document(model, written, usage),
-            Provider::OpenAi => openai::write::document(model, written, usage),
+        let document = match request.form {
+            Form::Messages => anthropic::write::document(model, written, usage),
+            Form::Chat => openai::write::document(model, written, usage),
+            Form::Responses => responses::write::document(model, written, usage),
+            Form::Generate => gemini::write::document(model, written, usage),
+            Form::GenerateList => gemini::write::list(model, written, usage),
         };
         let half = document.get(..document.floor_char_boundary(document.len() / 2)).unwrap_or_default();
         let sent = if ending == Ending::Whole { &document } else { half };
         return response("application/json", sent.as_bytes(), ending);
     }
-    let frames = match conversation.provider {
-        Provider::Anthropic => anthropic::write::frames(model, written, usage),
-        Provider::OpenAi => openai::write::frames(model, written, usage, request.usage_in_stream),
+    let frames = match request.form {
+        Form::Messages => anthropic::write::frames(model, written, usage),
+        Form::Chat => openai::write::frames(model, written, usage, request.usage_in_stream),
+        Form::Responses => responses::write::frames(model, written, usage),
+        Form::Generate | Form::GenerateList => gemini::write::frames(model, written, usage),
     };
     let mut sent = match ending {
         Ending::Whole => frames.concat(),
@@ -52,9 +55,11 @@ pub(crate) fn answer(request: &Request, written: &Written, usage: Usage, ending:
     };
     if ending == Ending::Error {
         let overloaded = Refusal::new(529, "Overloaded");
-        sent.push_str(&match conversation.provider {
-            Provider::Anthropic => anthropic::write::error_frame(&overloaded),
-            Provider::OpenAi => openai::write::error_frame(&overloaded),
+        sent.push_str(&match request.form {
+            Form::Messages => anthropic::write::error_frame(&overloaded),
+            Form::Chat => openai::write::error_frame(&overloaded),
+            Form::Responses => responses::write::error_frame(&overloaded),
+            Form::Generate | Form::GenerateList => gemini::write::error_frame(&overloaded),
         });
     }
     response("text/event-stream; charset=utf-8", sent.as_bytes(), ending)
@@ -62,8 +67,8 @@ pub(crate) fn answer(request: &Request, written: &Written, usage: Usage, ending:
 
 /// Frames up to the middle of a tool's arguments, or of all frames where no tool is called.
 fn first_half(frames: &[String]) -> String {
-    let is_argument =
-        |frame: &String| frame.contains("input_json_delta") || frame.contains("\"tool_calls\":[");
+    let signs = ["input_json_delta", "\"tool_calls\":[", "function_call_arguments.delta", "\"functionCall\""];
+    let is_argument = |frame: &String| signs.iter().any(|sign| frame.contains(sign));
     let arguments: Vec<usize> =
         frames.iter().enumerate().filter(|(_, frame)| is_argument(frame)).map(|(at, _)| at).collect();
     let middle = arguments.get(arguments.len() / 2).copied().unwrap_or(frames.len() / 2);

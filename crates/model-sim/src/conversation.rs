@@ -9,8 +9,10 @@ use serde_json::Value;
 pub enum Provider {
     /// Anthropic Messages.
     Anthropic,
-    /// OpenAI Chat Completions.
+    /// OpenAI Chat Completions or Responses.
     OpenAi,
+    /// Gemini's `generateContent`.
+    Gemini,
 }
 
 impl fmt::Display for Provider {
@@ -18,6 +20,7 @@ impl fmt::Display for Provider {
         out.write_str(match self {
             Self::Anthropic => "anthropic",
             Self::OpenAi => "openai",
+            Self::Gemini => "gemini",
         })
     }
 }

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use axum::extract::State as Shared;
 use axum::extract::rejection::BytesRejection;
+use axum::extract::{Path, State as Shared};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::{HeaderMap, Uri, header};
@@ -20,7 +20,7 @@ use crate::script;
 use crate::server::{State, hold};
 use crate::usage::{Usage, of_input};
 use crate::written::Written;
-use crate::{anthropic, openai};
+use crate::{anthropic, gemini, openai, responses};
 
 type Received = Result<Bytes, BytesRejection>;
 
@@ -41,6 +41,37 @@ pub(crate) async fn chat_completions(
 ) -> Response {
     let key = openai::read::key(&headers);
     exchange(&state, Provider::OpenAi, key, body, openai::read::chat_completions).await
+}
+
+pub(crate) async fn responses(
+    Shared(state): Shared<Arc<State>>,
+    headers: HeaderMap,
+    body: Received,
+) -> Response {
+    let key = openai::read::key(&headers);
+    exchange(&state, Provider::OpenAi, key, body, responses::read::responses).await
+}
+
+/// The path names model, verb and form: `{model}:streamGenerateContent?alt=sse`.
+pub(crate) async fn generate(
+    Shared(state): Shared<Arc<State>>,
+    Path(call): Path<String>,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Received,
+) -> Response {
+    let events = uri.query().is_some_and(|query| query.split('&').any(|pair| pair == "alt=sse"));
+    let (model, streamed) = match call.split_once(':') {
+        Some((model, "generateContent")) => (model, None),
+        Some((model, "streamGenerateContent")) => (model, Some(events)),
+        Some(_) | None => {
+            let refusal = Refusal::new(404, format!("Invalid URL ({})", uri.path()));
+            return refusal.response(Provider::Gemini);
+        }
+    };
+    let key = gemini::read::key(&headers);
+    let read = |body: &[u8]| gemini::read::generate(model, streamed, body);
+    exchange(&state, Provider::Gemini, key, body, read).await
 }
 
 /// Counting is free and leaves no trace in the ledger.
@@ -77,7 +108,7 @@ pub(crate) async fn models(Shared(state): Shared<Arc<State>>, headers: HeaderMap
             let data: Vec<Value> = names.iter().map(model).collect();
             json!({ "data": data, "has_more": false, "first_id": names.first(), "last_id": names.last() })
         }
-        Provider::OpenAi => {
+        Provider::OpenAi | Provider::Gemini => {
             let model =
                 |id: &String| json!({ "id": id, "object": "model", "created": 0, "owned_by": "scripted" });
             let data: Vec<Value> = names.iter().map(model).collect();
@@ -101,6 +132,8 @@ fn allowed(state: &State, provider: Provider, key: Option<&str>) -> Result<(), R
     Err(match (provider, key) {
         (Provider::Anthropic, None) => Refusal::new(401, "x-api-key header is required"),
         (Provider::Anthropic, Some(_)) => Refusal::new(401, "invalid x-api-key"),
+        (Provider::Gemini, None) => Refusal::new(403, "Method doesn't allow unregistered callers."),
+        (Provider::Gemini, Some(_)) => Refusal::invalid("API key not valid. Please pass a valid API key."),
         (Provider::OpenAi, None) => Refusal::new(401, "You didn't provide an API key."),
         (Provider::OpenAi, Some(_)) => {
             Refusal::new(401, "Incorrect API key provided.").code("invalid_api_key")
@@ -122,6 +155,7 @@ fn exists(state: &State, conversation: &Conversation) -> Result<(), Refusal> {
     }
     Err(match conversation.provider {
         Provider::Anthropic => Refusal::new(404, format!("model: {model}")),
+        Provider::Gemini => Refusal::new(404, format!("models/{model} is not found for API version v1beta.")),
         Provider::OpenAi => {
             Refusal::new(404, format!("The model `{model}` does not exist or you do not have access to it."))
                 .code("model_not_found")
@@ -139,6 +173,9 @@ fn fits(state: &State, conversation: &Conversation) -> Result<Usage, Refusal> {
         Provider::Anthropic => {
             Refusal::invalid(format!("prompt is too long: {tokens} tokens > {maximum} maximum"))
         }
+        Provider::Gemini => Refusal::invalid(format!(
+            "The input token count ({tokens}) exceeds the maximum number of tokens allowed ({maximum})."
+        )),
         Provider::OpenAi => Refusal::invalid(format!(
             "This model's maximum context length is {maximum} tokens. However, your messages resulted in {tokens} \
              tokens. Please reduce the length of the messages."
@@ -196,8 +233,8 @@ async fn exchange(
             hold(&state.ledger).add(record);
             garbage()
         }
-        Plan::Answer { reply, interrupted, ending } => {
-            let written = Written::new(conversation, &reply, interrupted);
+        Plan::Answer { reply, interrupted, ending, limited } => {
+            let written = Written::new(conversation, &reply, interrupted, limited);
             record.usage = Usage { output_tokens: written.output_tokens, ..input };
             let usage = record.usage;
             hold(&state.ledger).add(record);
@@ -219,11 +256,12 @@ enum Plan {
     Refuse(Refusal),
     Hang,
     Garbage,
-    Answer { reply: Reply, interrupted: bool, ending: Ending },
+    Answer { reply: Reply, interrupted: bool, ending: Ending, limited: bool },
 }
 
 fn plan(fault: Option<Fault>, scripted: Reply, streamed: bool) -> Plan {
-    let answer = |reply, interrupted, ending| Plan::Answer { reply, interrupted, ending };
+    let answer = |reply, interrupted, ending| Plan::Answer { reply, interrupted, ending, limited: true };
+    let play = |bytes: usize| Reply::say("All work and no play. ".repeat(bytes.div_ceil(22)));
     match fault {
         None => answer(scripted, false, Ending::Whole),
         Some(Fault::Status { status, retry_after }) => {
@@ -251,8 +289,9 @@ fn plan(fault: Option<Fault>, scripted: Reply, streamed: bool) -> Plan {
             answer(reply, true, Ending::Whole)
         }
         Some(Fault::Garbage) => Plan::Garbage,
-        Some(Fault::VeryLong { bytes }) => {
-            answer(Reply::say("All work and no play. ".repeat(bytes.div_ceil(22))), true, Ending::Whole)
+        Some(Fault::VeryLong { bytes }) => answer(play(bytes), true, Ending::Whole),
+        Some(Fault::BeyondLimit { bytes }) => {
+            Plan::Answer { reply: play(bytes), interrupted: true, ending: Ending::Whole, limited: false }
         }
     }
 }

@@ -39,6 +39,11 @@ pub enum Fault {
         /// How many.
         bytes: usize,
     },
+    /// Text of so many bytes, whatever limit the request sets, as some compatible servers do that do not know its field.
+    BeyondLimit {
+        /// How many.
+        bytes: usize,
+    },
 }
 
 impl Fault {
@@ -66,6 +71,7 @@ impl Fault {
             Self::PauseTurn => "pause-turn",
             Self::Garbage => "garbage",
             Self::VeryLong { .. } => "very-long",
+            Self::BeyondLimit { .. } => "beyond-limit",
         }
     }
 }

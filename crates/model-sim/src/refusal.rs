@@ -39,6 +39,13 @@ impl Refusal {
                 "type": "error",
                 "error": { "type": anthropic_type(self.status), "message": self.message },
             }),
+            Provider::Gemini => json!({
+                "error": {
+                    "code": self.status,
+                    "message": self.message,
+                    "status": gemini_status(self.status),
+                },
+            }),
             Provider::OpenAi => json!({
                 "error": {
                     "message": self.message,
@@ -74,6 +81,20 @@ fn anthropic_type(status: u16) -> &'static str {
         504 => "timeout_error",
         529 => "overloaded_error",
         _ => "api_error",
+    }
+}
+
+/// <https://ai.google.dev/gemini-api/docs/troubleshooting>, "Gemini API backend service error codes".
+fn gemini_status(status: u16) -> &'static str {
+    match status {
+        400 | 413 => "INVALID_ARGUMENT",
+        401 => "UNAUTHENTICATED",
+        403 => "PERMISSION_DENIED",
+        404 => "NOT_FOUND",
+        429 => "RESOURCE_EXHAUSTED",
+        503 | 529 => "UNAVAILABLE",
+        504 => "DEADLINE_EXCEEDED",
+        _ => "INTERNAL",
     }
 }
 

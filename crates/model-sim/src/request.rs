@@ -5,10 +5,26 @@ use serde_json::{Map, Value};
 use crate::conversation::Conversation;
 use crate::refusal::Refusal;
 
+/// In which form a request came, and its answer goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// Anthropic Messages.
+    Messages,
+    /// `OpenAI` Chat Completions.
+    Chat,
+    /// `OpenAI` Responses.
+    Responses,
+    /// Gemini's `generateContent`; streamed, as events.
+    Generate,
+    /// Gemini's `streamGenerateContent` without events: the chunks as one JSON list.
+    GenerateList,
+}
+
 /// A valid request.
 #[derive(Debug)]
 pub(crate) struct Request {
     pub(crate) conversation: Conversation,
+    pub(crate) form: Form,
     /// Whether the answer is an event stream.
     pub(crate) streamed: bool,
     /// Whether an `OpenAI` stream ends with its usage; Anthropic's always tells it.

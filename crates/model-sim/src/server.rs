@@ -132,9 +132,14 @@ impl ModelSim {
         format!("http://{}", self.address)
     }
 
-    /// What to set as `OPENAI_BASE_URL`: calls go to `/chat/completions` below it.
+    /// What to set as `OPENAI_BASE_URL`: calls go to `/chat/completions` and `/responses` below it.
     pub fn openai_base_url(&self) -> String {
         format!("http://{}/v1", self.address)
+    }
+
+    /// What to set as `GEMINI_BASE_URL`: calls go to `/v1beta/models/` below it.
+    pub fn gemini_base_url(&self) -> String {
+        format!("http://{}", self.address)
     }
 
     /// Adds a script; it replaces an earlier one of the same title.
@@ -168,6 +173,8 @@ fn router(state: Arc<State>) -> Router {
         .route("/v1/messages", post(exchange::messages))
         .route("/v1/messages/count_tokens", post(exchange::count_tokens))
         .route("/v1/chat/completions", post(exchange::chat_completions))
+        .route("/v1/responses", post(exchange::responses))
+        .route("/v1beta/models/{call}", post(exchange::generate))
         .route("/v1/models", get(exchange::models))
         .fallback(exchange::not_found)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))

@@ -84,9 +84,9 @@ pub(crate) fn of_input(conversation: &Conversation) -> Usage {
             cache_write_tokens: marked.saturating_sub(read),
             output_tokens: 0,
         },
-        // Writing to the cache costs nothing here, and hits come in steps of 128 tokens
+        // Writing to the cache costs nothing here, and with the first hits come in steps of 128 tokens
         // (<https://platform.openai.com/docs/guides/prompt-caching>).
-        Provider::OpenAi => {
+        Provider::OpenAi | Provider::Gemini => {
             let read = read / 128 * 128;
             let input_tokens = total.saturating_sub(read);
             Usage { input_tokens, cache_read_tokens: read, ..Usage::default() }

@@ -29,8 +29,8 @@ pub(crate) struct Written {
 impl Written {
     /// Gives `reply` its ids and cuts it at the limit of the request. An interrupted answer carries the marks by
     /// which a later request tells that it was no step of the script.
-    pub(crate) fn new(conversation: &Conversation, reply: &Reply, interrupted: bool) -> Self {
-        let limit = conversation.output_tokens_max.map_or(u64::MAX, bytes_max);
+    pub(crate) fn new(conversation: &Conversation, reply: &Reply, interrupted: bool, limited: bool) -> Self {
+        let limit = conversation.output_tokens_max.filter(|_| limited).map_or(u64::MAX, bytes_max);
         let whole = blocks(conversation, reply, interrupted);
         let (blocks, stop) = if weight(&whole) > limit {
             (cut(blocks(conversation, reply, true), limit), Stop::MaxTokens)

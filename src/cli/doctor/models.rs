@@ -29,8 +29,14 @@ pub(super) async fn examine(models: &ModelsConfig) -> anyhow::Result<Vec<Line>> 
         let request = request.bearer_auth(openai.api_key.expose_secret());
         lines.push(ask("openai", "OPENAI", openai, request).await);
     }
+    if let Some(gemini) = &models.gemini {
+        let request = http.get(format!("{}/v1beta/models?pageSize=1", gemini.base_url));
+        let request = request.header("x-goog-api-key", gemini.api_key.expose_secret());
+        lines.push(ask("gemini", "GEMINI", gemini, request).await);
+    }
     if lines.is_empty() {
-        lines.push(Line::fail("models: no provider has a key", "set ANTHROPIC_API_KEY or OPENAI_API_KEY"));
+        let mend = "set ANTHROPIC_API_KEY, OPENAI_API_KEY or GEMINI_API_KEY";
+        lines.push(Line::fail("models: no provider has a key", mend));
     }
     Ok(lines)
 }

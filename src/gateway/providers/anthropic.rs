@@ -91,25 +91,38 @@ fn wire_block(block: &Block) -> Option<Value> {
 }
 
 #[derive(Debug, Default, Clone, Copy, Deserialize)]
-#[expect(clippy::struct_field_names, reason = "the names are the wire's")]
-struct WireUsage {
+pub(in crate::gateway) struct WireUsage {
     input_tokens: Option<u64>,
     cache_creation_input_tokens: Option<u64>,
     cache_read_input_tokens: Option<u64>,
     output_tokens: Option<u64>,
+    /// How long what was written to the cache is kept.
+    cache_creation: Option<CacheCreation>,
+}
+
+#[derive(Debug, Default, Clone, Copy, Deserialize)]
+struct CacheCreation {
+    #[serde(default)]
+    ephemeral_1h_input_tokens: Option<u64>,
 }
 
 impl WireUsage {
     /// Counts are cumulative, so a later report replaces an earlier one.
-    fn merge(&mut self, later: Self) {
+    pub(in crate::gateway) fn merge(&mut self, later: Self) {
         self.input_tokens = later.input_tokens.or(self.input_tokens);
         self.cache_creation_input_tokens =
             later.cache_creation_input_tokens.or(self.cache_creation_input_tokens);
         self.cache_read_input_tokens = later.cache_read_input_tokens.or(self.cache_read_input_tokens);
         self.output_tokens = later.output_tokens.or(self.output_tokens);
+        self.cache_creation = later.cache_creation.or(self.cache_creation);
     }
 
-    fn input(self) -> Option<Usage> {
+    /// Of the tokens written to the cache, those that are kept for an hour.
+    pub(in crate::gateway) fn hour_tokens(self) -> u64 {
+        self.cache_creation.and_then(|kept| kept.ephemeral_1h_input_tokens).unwrap_or(0)
+    }
+
+    pub(in crate::gateway) fn input(self) -> Option<Usage> {
         Some(Usage {
             input_tokens: self.input_tokens?,
             cache_write_tokens: self.cache_creation_input_tokens.unwrap_or(0),
@@ -118,7 +131,7 @@ impl WireUsage {
         })
     }
 
-    fn whole(self) -> Option<Usage> {
+    pub(in crate::gateway) fn whole(self) -> Option<Usage> {
         Some(Usage { output_tokens: self.output_tokens?, ..self.input()? })
     }
 }

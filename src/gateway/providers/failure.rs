@@ -146,7 +146,7 @@ impl Failed {
 
 /// The error object of both providers, all of it optional because proxies in between write their own.
 #[derive(Debug, Default, Deserialize)]
-pub(super) struct ErrorObject {
+pub(in crate::gateway) struct ErrorObject {
     #[serde(default, rename = "type")]
     kind: Value,
     #[serde(default)]
@@ -162,7 +162,11 @@ struct ErrorBody {
 }
 
 /// Reads an answer that is not 200.
-pub(super) fn from_status(status: u16, retry_after: Option<Duration>, body: &str) -> ProviderError {
+pub(in crate::gateway) fn from_status(
+    status: u16,
+    retry_after: Option<Duration>,
+    body: &str,
+) -> ProviderError {
     let error = serde_json::from_str::<ErrorBody>(body).unwrap_or_default().error;
     let message = error.message.as_str().map_or_else(|| shorten(body), shorten);
     let message = if message.is_empty() { format!("status {status}") } else { message };
@@ -185,7 +189,7 @@ pub(super) fn from_status(status: u16, retry_after: Option<Duration>, body: &str
 }
 
 /// Reads an error that came inside a 200 answer.
-pub(super) fn from_stream(error: &ErrorObject) -> ProviderError {
+pub(in crate::gateway) fn from_stream(error: &ErrorObject) -> ProviderError {
     let kind = error.kind.as_str().unwrap_or_default();
     let words = error.message.as_str().map(shorten).unwrap_or_default();
     let message = format!("{kind}: {words}");

@@ -1,20 +1,21 @@
 //! The providers' wire protocols, each in its own file, read into one form.
 
-mod anthropic;
+pub(super) mod anthropic;
 mod failure;
-mod openai;
+pub(super) mod openai;
 mod transport;
 
 use std::fmt;
 use std::time::Duration;
 
-use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use pairbot_protocol::ids::{Timestamp, Usage};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
 pub use self::failure::ProviderError;
-pub(super) use self::failure::{Charge, Failed};
+pub(super) use self::failure::{Charge, ErrorObject, Failed, from_status, from_stream};
+pub(super) use self::transport::{Exchange, Target, pieces, retry_after};
 use super::message::{Block, ModelRequest, StopReason};
 use super::prices::ModelFacts;
 use super::transport::ModelTransport;
@@ -26,8 +27,30 @@ use crate::ports::Clock;
 pub enum ProviderKind {
     /// Anthropic Messages.
     Anthropic,
-    /// OpenAI Chat Completions and servers compatible with it.
+    /// OpenAI Chat Completions and Responses, and servers compatible with it.
     OpenAi,
+    /// Google's Gemini API. Only agents of a vendor's speak it, through a door.
+    Gemini,
+}
+
+/// A protocol that the builtin agent's calls are written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wire {
+    /// Anthropic Messages.
+    Messages,
+    /// OpenAI Chat Completions.
+    Chat,
+}
+
+impl ProviderKind {
+    /// How the builtin agent talks to it, if it can.
+    pub(super) fn wire(self) -> Option<Wire> {
+        match self {
+            Self::Anthropic => Some(Wire::Messages),
+            Self::OpenAi => Some(Wire::Chat),
+            Self::Gemini => None,
+        }
+    }
 }
 
 impl fmt::Display for ProviderKind {
@@ -35,6 +58,7 @@ impl fmt::Display for ProviderKind {
         out.write_str(match self {
             Self::Anthropic => "anthropic",
             Self::OpenAi => "openai",
+            Self::Gemini => "gemini",
         })
     }
 }
@@ -44,13 +68,17 @@ impl fmt::Display for ProviderKind {
 pub struct ProviderSettings {
     /// Whose API is spoken.
     pub kind: ProviderKind,
-    /// For Anthropic the part before `/v1/messages`, for OpenAI the part before `/chat/completions`.
+    /// For Anthropic the part before `/v1/messages`, for OpenAI the part before `/chat/completions`, for Gemini the part
+    /// before `/v1beta/models`.
     pub base_url: String,
     /// The operator's key. It leaves the process only in a request header.
     pub key: SecretString,
     /// How many calls may be under way at once.
     pub calls_max: usize,
 }
+
+/// The header by which Anthropic is told which version of its protocol is spoken.
+pub(super) const ANTHROPIC_VERSION: HeaderName = HeaderName::from_static("anthropic-version");
 
 /// How long an attempt may take.
 #[derive(Debug, Clone, Copy)]
@@ -83,15 +111,10 @@ pub(super) trait Assembler: Default + Send {
 }
 
 /// The body of a request, exactly as it is sent and as the worst case is estimated.
-pub(super) fn body(
-    kind: ProviderKind,
-    request: &ModelRequest,
-    facts: &ModelFacts,
-    output_tokens: u64,
-) -> Vec<u8> {
-    let value = match kind {
-        ProviderKind::Anthropic => anthropic::body(request, output_tokens),
-        ProviderKind::OpenAi => openai::body(request, facts, output_tokens),
+pub(super) fn body(wire: Wire, request: &ModelRequest, facts: &ModelFacts, output_tokens: u64) -> Vec<u8> {
+    let value = match wire {
+        Wire::Messages => anthropic::body(request, output_tokens),
+        Wire::Chat => openai::body(request, facts, output_tokens),
     };
     value.to_string().into_bytes()
 }
@@ -101,37 +124,45 @@ pub(super) async fn attempt(
     sent_by: &dyn ModelTransport,
     clock: &dyn Clock,
     settings: &ProviderSettings,
+    wire: Wire,
     body: Vec<u8>,
     stream: bool,
     limits: AttemptLimits,
 ) -> Result<Answer, Failed> {
-    let base = settings.base_url.trim_end_matches('/');
-    let (url, headers) = match settings.kind {
-        ProviderKind::Anthropic => (format!("{base}/v1/messages"), anthropic_headers(&settings.key)?),
-        ProviderKind::OpenAi => (format!("{base}/chat/completions"), openai_headers(&settings.key)?),
+    let path = match wire {
+        Wire::Messages => "/v1/messages",
+        Wire::Chat => "/chat/completions",
     };
-    let exchange = transport::Exchange { transport: sent_by, clock, limits, key: &settings.key };
-    let response = exchange.post(&url, headers, body, stream).await?;
-    match (settings.kind, stream) {
-        (ProviderKind::Anthropic, true) => exchange.read_stream::<anthropic::Stream>(response).await,
-        (ProviderKind::OpenAi, true) => exchange.read_stream::<openai::Stream>(response).await,
-        (ProviderKind::Anthropic, false) => anthropic::whole(&exchange.read_all(response).await?),
-        (ProviderKind::OpenAi, false) => openai::whole(&exchange.read_all(response).await?),
+    let target = target(settings, path)?;
+    let exchange = Exchange { transport: sent_by, clock, limits, key: &settings.key };
+    let response = exchange.post(target, body.into(), stream).await?;
+    match (wire, stream) {
+        (Wire::Messages, true) => exchange.read_stream::<anthropic::Stream>(response).await,
+        (Wire::Chat, true) => exchange.read_stream::<openai::Stream>(response).await,
+        (Wire::Messages, false) => anthropic::whole(&exchange.read_all(response).await?),
+        (Wire::Chat, false) => openai::whole(&exchange.read_all(response).await?),
     }
 }
 
-fn anthropic_headers(key: &SecretString) -> Result<HeaderMap, Failed> {
+/// Where a request goes, and with which headers: the key among them.
+pub(super) fn target(settings: &ProviderSettings, path: &str) -> Result<Target, Failed> {
+    let url = format!("{}{path}", settings.base_url.trim_end_matches('/'));
+    let key = settings.key.expose_secret();
     let mut headers = HeaderMap::new();
-    headers.insert(HeaderName::from_static("x-api-key"), secret_header(key.expose_secret())?);
-    headers.insert(HeaderName::from_static("anthropic-version"), HeaderValue::from_static("2023-06-01"));
-    Ok(headers)
-}
-
-fn openai_headers(key: &SecretString) -> Result<HeaderMap, Failed> {
-    let mut headers = HeaderMap::new();
-    let value = secret_header(&format!("Bearer {}", key.expose_secret()))?;
-    headers.insert(AUTHORIZATION, value);
-    Ok(headers)
+    match settings.kind {
+        ProviderKind::Anthropic => {
+            headers.insert(HeaderName::from_static("x-api-key"), secret_header(key)?);
+            headers.insert(ANTHROPIC_VERSION, HeaderValue::from_static("2023-06-01"));
+        }
+        ProviderKind::OpenAi => {
+            headers.insert(AUTHORIZATION, secret_header(&format!("Bearer {key}"))?);
+        }
+        ProviderKind::Gemini => {
+            headers.insert(HeaderName::from_static("x-goog-api-key"), secret_header(key)?);
+        }
+    }
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    Ok(Target { url, headers })
 }
 
 /// A header value that is never printed.

@@ -95,7 +95,7 @@ fn assistant_message(message: &Message) -> Value {
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]
-struct WireUsage {
+pub(in crate::gateway) struct WireUsage {
     prompt_tokens: u64,
     completion_tokens: u64,
     #[serde(default)]
@@ -109,7 +109,7 @@ struct PromptDetails {
 }
 
 impl WireUsage {
-    fn read(self) -> Usage {
+    pub(in crate::gateway) fn read(self) -> Usage {
         // `prompt_tokens` includes what was read from the cache; `completion_tokens` includes reasoning.
         let cached = self.prompt_tokens_details.unwrap_or_default().cached_tokens.unwrap_or(0);
         Usage {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use eventsource_stream::{EventStreamError, Eventsource};
 use futures_util::{Stream, StreamExt};
-use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use http::header::{HeaderMap, RETRY_AFTER};
 use http::{Method, Request, Response, Uri};
 use pairbot_protocol::ids::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
@@ -20,12 +20,18 @@ const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// How much of an error's body is read.
 const ERROR_BYTES_MAX: usize = 64 * 1024;
 
+/// Where a request goes, and with which headers. One of them is the key, so this is not to be printed.
+pub(in crate::gateway) struct Target {
+    pub(in crate::gateway) url: String,
+    pub(in crate::gateway) headers: HeaderMap,
+}
+
 /// What an exchange needs.
-pub(super) struct Exchange<'a> {
-    pub(super) transport: &'a dyn ModelTransport,
-    pub(super) clock: &'a dyn Clock,
-    pub(super) limits: AttemptLimits,
-    pub(super) key: &'a SecretString,
+pub(in crate::gateway) struct Exchange<'a> {
+    pub(in crate::gateway) transport: &'a dyn ModelTransport,
+    pub(in crate::gateway) clock: &'a dyn Clock,
+    pub(in crate::gateway) limits: AttemptLimits,
+    pub(in crate::gateway) key: &'a SecretString,
 }
 
 /// Why reading a body stopped.
@@ -41,34 +47,41 @@ impl Exchange<'_> {
     /// Sends a request and returns a response with status 200.
     pub(super) async fn post(
         &self,
-        url: &str,
-        mut headers: HeaderMap,
-        body: Vec<u8>,
+        target: Target,
+        body: Bytes,
         stream: bool,
     ) -> Result<Response<AnswerBody>, Failed> {
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        let uri: Uri = url.parse().map_err(|error| {
-            Failed::free(ProviderError::Unreachable { message: format!("its address is not a URL: {error}") })
-        })?;
-        let mut request = Request::new(Bytes::from(body));
-        *request.method_mut() = Method::POST;
-        *request.uri_mut() = uri;
-        *request.headers_mut() = headers;
-        // A whole answer comes after all silence, so only the end of time bounds it.
-        let patience = if stream { self.silence_ends() } else { self.limits.until };
-        let sent = self.by(patience, self.transport.send(request)).await;
-        let response = match sent {
-            None => return Err(Failed::charged(ProviderError::Timeout)),
-            Some(Err(error)) => return Err(self.unsent(&error)),
-            Some(Ok(response)) => response,
-        };
+        let response = self.send(target, body, stream).await?;
         let status = response.status().as_u16();
         if status == 200 {
             return Ok(response);
         }
         let retry_after = retry_after(response.headers(), self.clock.now());
         let text = self.read_error(response).await;
-        Err(Failed::free(from_status(status, retry_after, &self.redact(&text))))
+        Err(Failed::free(from_status(status, retry_after, &text)))
+    }
+
+    /// Sends a request and returns the response, whatever its status.
+    pub(in crate::gateway) async fn send(
+        &self,
+        target: Target,
+        body: Bytes,
+        stream: bool,
+    ) -> Result<Response<AnswerBody>, Failed> {
+        let uri: Uri = target.url.parse().map_err(|error| {
+            Failed::free(ProviderError::Unreachable { message: format!("its address is not a URL: {error}") })
+        })?;
+        let mut request = Request::new(body);
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = uri;
+        *request.headers_mut() = target.headers;
+        // A whole answer comes after all silence, so only the end of time bounds it.
+        let patience = if stream { self.silence_ends() } else { self.limits.until };
+        match self.by(patience, self.transport.send(request)).await {
+            None => Err(Failed::charged(ProviderError::Timeout)),
+            Some(Err(error)) => Err(self.unsent(&error)),
+            Some(Ok(response)) => Ok(response),
+        }
     }
 
     /// Reads an answer that is not streamed.
@@ -138,21 +151,28 @@ impl Exchange<'_> {
         }
     }
 
-    async fn read_error(&self, response: Response<AnswerBody>) -> String {
+    /// Reads the words of a refusal, without the key that some quote in it.
+    pub(in crate::gateway) async fn read_error(&self, response: Response<AnswerBody>) -> String {
         let mut body = std::pin::pin!(bounded(response, ERROR_BYTES_MAX));
         let mut all = Vec::new();
         while let Some(Some(Ok(chunk))) = self.by(self.silence_ends(), body.next()).await {
             all.extend_from_slice(&chunk);
         }
-        String::from_utf8_lossy(&all).into_owned()
+        self.redact(&String::from_utf8_lossy(&all))
     }
 
-    fn silence_ends(&self) -> Timestamp {
+    /// Until when a streaming provider may be silent from now on.
+    pub(in crate::gateway) fn silence_ends(&self) -> Timestamp {
         let ms = u64::try_from(self.limits.silence_max.as_millis()).unwrap_or(u64::MAX);
         self.clock.now().plus_ms(ms).min(self.limits.until)
     }
 
-    async fn by<T>(&self, moment: Timestamp, work: impl Future<Output = T>) -> Option<T> {
+    /// What `work` gives if it ends by `moment`.
+    pub(in crate::gateway) async fn by<T>(
+        &self,
+        moment: Timestamp,
+        work: impl Future<Output = T>,
+    ) -> Option<T> {
         tokio::select! {
             biased;
             done = work => Some(done),
@@ -165,6 +185,13 @@ impl Exchange<'_> {
         let key = self.key.expose_secret();
         if key.is_empty() { text.to_owned() } else { text.replace(key, "[key]") }
     }
+}
+
+/// The pieces of an answer as they come, in all no more than an answer may have.
+pub(in crate::gateway) fn pieces(
+    response: Response<AnswerBody>,
+) -> impl Stream<Item = Result<Bytes, String>> + Send {
+    bounded(response, ANSWER_BYTES_MAX).map(|piece| piece.map_err(|error| error.to_string()))
 }
 
 fn bounded(response: Response<AnswerBody>, bytes_max: usize) -> impl Stream<Item = Result<Bytes, BodyError>> {
@@ -185,7 +212,7 @@ fn describe(error: &EventStreamError<BodyError>) -> String {
 }
 
 /// `retry-after` in seconds or as a date (RFC 9110, section 10.2.3).
-fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
+pub(in crate::gateway) fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = text.parse::<u64>() {
         return Some(Duration::from_secs(seconds));
@@ -202,6 +229,8 @@ fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderValue;
+
     use super::*;
 
     #[test]

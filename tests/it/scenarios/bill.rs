@@ -106,6 +106,7 @@ fn model(call: &CallRecord) -> ModelChoice {
     let provider = match call.provider {
         Provider::Anthropic => ProviderKind::Anthropic,
         Provider::OpenAi => ProviderKind::OpenAi,
+        Provider::Gemini => ProviderKind::Gemini,
     };
     ModelChoice { provider, model: call.model.clone() }
 }

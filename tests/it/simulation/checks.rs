@@ -114,6 +114,7 @@ async fn billed_is_paid(world: &World, lives: &[Life], broken: &mut Vec<String>)
         let provider = match call.provider {
             Provider::Anthropic => ProviderKind::Anthropic,
             Provider::OpenAi => ProviderKind::OpenAi,
+            Provider::Gemini => ProviderKind::Gemini,
         };
         let facts = prices.facts(&ModelChoice { provider, model: call.model }).unwrap();
         let cost = facts.cost(Usage {

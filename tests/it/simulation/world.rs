@@ -357,6 +357,7 @@ fn config(app: u64, models: &ModelSim, data_dir: PathBuf) -> Config {
         models: ModelsConfig {
             anthropic: provider(models.anthropic_base_url()),
             openai: provider(models.openai_base_url()),
+            gemini: provider(models.gemini_base_url()),
             price_file: None,
         },
         otlp_endpoint: None,

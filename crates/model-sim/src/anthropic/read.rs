@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::conversation::{Author, Brief, CacheMark, Conversation, Message, PastCall, Provider, ToolResult};
 use crate::refusal::Refusal;
-use crate::request::{Request, is_id_byte, is_tool_name, object, text};
+use crate::request::{Form, Request, is_id_byte, is_tool_name, object, text};
 use crate::usage::bytes_of;
 
 /// Every field of the request; the API refuses others.
@@ -102,7 +102,7 @@ fn read(headers: &HeaderMap, body: &[u8], answered: bool) -> Result<Request, Ref
         Some(Value::Bool(streamed)) => *streamed,
         Some(_) => return Err(Refusal::invalid("stream: Input should be a valid boolean")),
     };
-    Ok(Request { conversation, streamed, usage_in_stream: true })
+    Ok(Request { conversation, form: Form::Messages, streamed, usage_in_stream: true })
 }
 
 fn output_limit(value: &Value) -> Result<u64, Refusal> {

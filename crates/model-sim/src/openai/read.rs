@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use crate::conversation::{Author, Brief, CacheMark, Conversation, Message, PastCall, Provider, ToolResult};
 use crate::refusal::Refusal;
-use crate::request::{Request, is_tool_name, object, text};
+use crate::request::{Form, Request, is_tool_name, object, text};
 use crate::usage::bytes_of;
 
 /// Every field of the request that a client of a tool-use loop may send; the API refuses what it does not know.
@@ -40,7 +40,7 @@ const FIELDS: &[&str] = &[
     "safety_identifier",
 ];
 /// "Array too long. Expected an array with maximum length 128".
-const TOOLS_MAX: usize = 128;
+pub(crate) const TOOLS_MAX: usize = 128;
 
 /// The key of a call.
 pub(crate) fn key(headers: &HeaderMap) -> Option<String> {
@@ -93,10 +93,10 @@ pub(crate) fn chat_completions(body: &[u8]) -> Result<Request, Refusal> {
         output_tokens_max,
         brief,
     };
-    Ok(Request { conversation, streamed, usage_in_stream })
+    Ok(Request { conversation, form: Form::Chat, streamed, usage_in_stream })
 }
 
-fn missing(parameter: &str) -> Refusal {
+pub(crate) fn missing(parameter: &str) -> Refusal {
     Refusal::invalid(format!("Missing required parameter: '{parameter}'.")).code("missing_required_parameter")
 }
 

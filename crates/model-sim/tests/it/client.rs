@@ -69,6 +69,7 @@ pub(crate) async fn send(sim: &ModelSim, provider: Provider, body: &Value) -> An
         Provider::OpenAi => {
             CLIENT.post(format!("{}/chat/completions", sim.openai_base_url())).bearer_auth("key")
         }
+        Provider::Gemini => panic!("its tests have a client of their own"),
     };
     receive(request.json(body)).await
 }
@@ -124,6 +125,7 @@ pub(crate) fn request(provider: Provider, messages: &Value, streamed: bool) -> V
             }
             body
         }
+        Provider::Gemini => panic!("its tests have a client of their own"),
     }
 }
 
@@ -142,6 +144,7 @@ pub(crate) fn hear(provider: Provider, streamed: bool, answer: &Answer) -> Heard
         (Provider::Anthropic, true) => anthropic_stream(&answer.events()),
         (Provider::OpenAi, false) => openai_document(&answer.json()),
         (Provider::OpenAi, true) => openai_stream(&answer.events()),
+        (Provider::Gemini, _) => panic!("its tests have a client of their own"),
     }
 }
 

@@ -5,7 +5,9 @@
 mod anthropic;
 mod client;
 mod faults;
+mod gemini;
 mod openai;
 mod player;
+mod responses;
 mod stories;
 mod usage;

@@ -168,5 +168,6 @@ fn turn(provider: Provider, heard: &Heard, results: &[(Called, String)]) -> Vec<
             );
             added
         }
+        Provider::Gemini => panic!("no story is played by it"),
     }
 }
