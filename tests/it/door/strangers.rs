@@ -181,7 +181,7 @@ fn of_openai() -> Vec<Change> {
 fn of_gemini() -> Vec<Change> {
     vec![
         (Api::Generate, "cachedContent", json!("cachedContents/x"), "cachedContent"),
-        (Api::Generate, "cached_content", json!("cachedContents/x"), "cached_content"),
+        (Api::Generate, "cached_content", json!("cachedContents/x"), "cachedContent"),
         (Api::Generate, "tools", json!([{ "googleSearch": {} }]), "googleSearch"),
         (Api::Generate, "tools", json!([{ "code_execution": {} }]), "code_execution"),
         (Api::Generate, "generation_config", json!({ "candidate_count": 2 }), "candidateCount"),
