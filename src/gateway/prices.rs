@@ -24,6 +24,7 @@ pub struct ModelChoice {
 
 impl ModelChoice {
     /// The model without the date that a provider's fixed version carries in its name.
+    #[must_use]
     pub fn undated(&self) -> Self {
         Self { provider: self.provider, model: undated(&self.model).to_owned() }
     }
@@ -401,7 +402,10 @@ mod tests {
             "[[model]]\nprovider = \"anthropic\"\nname = \"mine\"\ncontext_tokens = 10\noutput_tokens = 5\n";
         let table =
             PriceTable::with_override(&format!("{line}price = {{ input = \"1\", output = \"2\" }}")).unwrap();
-        assert_eq!(table.facts(&choice("mine")).unwrap().worst_cost(0, 1, CacheLife::Usual), Money::from_microdollars(2));
+        assert_eq!(
+            table.facts(&choice("mine")).unwrap().worst_cost(0, 1, CacheLife::Usual),
+            Money::from_microdollars(2)
+        );
         let error = PriceTable::with_override(&format!("{line}price = {{ input = \"x\", output = \"2\" }}"))
             .unwrap_err();
         assert!(error.to_string().contains("model `mine`"), "{error}");

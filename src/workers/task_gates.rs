@@ -42,7 +42,7 @@ impl TaskGates<'_> {
             return Err(GitError::NotFound { what });
         };
         let diff = mirror.diff(&parted, &staged.tree, DiffLimits::default()).await?;
-        Ok(diff.files.into_iter().map(gate::changed_file).collect())
+        Ok(diff.files.iter().map(gate::changed_file).collect())
     }
 
     async fn examine(&self, kind: &GateKind, files: &[ChangedFile]) -> Result<Option<GateReport>, Setback> {

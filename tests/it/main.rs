@@ -5,6 +5,7 @@
 mod browser;
 mod cage;
 mod conformance;
+mod door;
 mod process;
 mod scenarios;
 mod simulation;

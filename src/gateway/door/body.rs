@@ -115,7 +115,8 @@ fn only<'a>(
     listed: &[&str],
     place: &str,
 ) -> Result<(), Refusal> {
-    let unknown = names.into_iter().find(|(name, value)| !value.is_null() && !listed.contains(&name.as_str()));
+    let unknown =
+        names.into_iter().find(|(name, value)| !value.is_null() && !listed.contains(&name.as_str()));
     match unknown {
         None => Ok(()),
         Some((name, _)) => Err(unpriced(&format!("`{place}{}`", shown(name)))),

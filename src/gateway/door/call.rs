@@ -110,8 +110,7 @@ async fn prepare<'a>(shared: &'a Shared, asked: &Asked) -> Result<Call<'a>, Refu
     } else {
         let (bytes, model) = (asked.body.clone(), asked.model.clone());
         let _turn = shared.large.acquire().await;
-        let reading =
-            tokio::task::spawn_blocking(move || body::read(api, (model.as_deref(), sse), &bytes));
+        let reading = tokio::task::spawn_blocking(move || body::read(api, (model.as_deref(), sse), &bytes));
         reading.await.map_err(|_| Refusal::invalid("the request body could not be read"))??
     };
     let model = ModelChoice { provider: api.provider(), model: wish.model.clone() };
@@ -179,11 +178,8 @@ impl Call<'_> {
     fn not_made(&self, error: &CallError) -> Refusal {
         let reason = error.to_string();
         let exhausted = matches!(error, CallError::BudgetExhausted { .. });
-        let outcome = if exhausted {
-            CallOutcome::OverBudget { reason }
-        } else {
-            CallOutcome::NotSent { reason }
-        };
+        let outcome =
+            if exhausted { CallOutcome::OverBudget { reason } } else { CallOutcome::NotSent { reason } };
         let now = self.shared.now();
         self.shared.record().add(self.api, &self.model.model, now, outcome);
         if exhausted {
@@ -196,8 +192,7 @@ impl Call<'_> {
     /// Makes a call that is paid for.
     async fn make(self, asked: Asked, reply: Reply, slot: OwnedSemaphorePermit, paid: Paid) {
         let shared = self.shared;
-        let number =
-            shared.record().add(self.api, &self.model.model, shared.now(), CallOutcome::UnderWay);
+        let number = shared.record().add(self.api, &self.model.model, shared.now(), CallOutcome::UnderWay);
         shared.traffic.send_modify(|traffic| traffic.under_way += 1);
         let end = self.exchange(asked, reply, paid).await;
         drop(slot);
@@ -240,12 +235,14 @@ impl Call<'_> {
         match sent {
             Err(failed) => {
                 self.note(&failed.error);
-                let refusal = match &failed.error {
-                    ProviderError::Timeout => Refusal::Timeout,
-                    other => Refusal::Down { seconds: None, reason: other.to_string() },
+                let reason = self.redacted(&failed.error.to_string());
+                let refusal = if failed.error == ProviderError::Timeout {
+                    Refusal::Timeout
+                } else {
+                    Refusal::Down { seconds: None, reason: reason.clone() }
                 };
                 let _gone = reply.send(refusal.response(form));
-                let reason = Some(failed.error.to_string());
+                let reason = Some(reason);
                 End { bill: Bill::Failed(failed.charge), status: None, reason }
             }
             Ok(response) if response.status() == StatusCode::OK => {
@@ -269,10 +266,10 @@ impl Call<'_> {
     ) -> End {
         let (pieces, mut heard) = mpsc::unbounded_channel::<Result<Bytes, Broken>>();
         let told = Body::from_stream(futures_util::stream::poll_fn(move |context| heard.poll_recv(context)));
-        let mut head = Response::new(told);
-        *head.headers_mut() = passed_on(response.headers());
+        let mut response_head = Response::new(told);
+        *response_head.headers_mut() = passed_on(response.headers());
         let is_stream = is_event_stream(response.headers());
-        let _gone = reply.send(head);
+        let _gone = reply.send(response_head);
 
         let (mut meter, mut blotter) = (Meter::of(self.api), Blotter::of(&self.provider.settings.key));
         let (mut events, mut document) = (Events::default(), Vec::new());
@@ -296,7 +293,8 @@ impl Call<'_> {
                     if meter.outgrows(output_tokens) {
                         let _gone = pieces.send(Err(Broken));
                         tracing::error!(model = %self.model, output_tokens, "an answer was cut that outgrew its limit");
-                        let reason = format!("the answer outgrew its limit of {output_tokens} tokens and was cut");
+                        let reason =
+                            format!("the answer outgrew its limit of {output_tokens} tokens and was cut");
                         return End { bill: meter.outgrown(), status: None, reason: Some(reason) };
                     }
                 }

@@ -26,10 +26,10 @@ impl<'a> Content<'a> {
         let each = match provider {
             // Anthropic scales an image down to at most 4,784 tokens ("Vision").
             ProviderKind::Anthropic => 5_000,
-            // The dearest count is gpt-4o-mini's: 2,833 and 5,667 for each of at most eight tiles ("Images and vision").
-            ProviderKind::OpenAi => 50_000,
-            // 258 for each tile of 768 pixels: enough for 190 of them ("Understand and count tokens").
-            ProviderKind::Gemini => 50_000,
+            // OpenAI's dearest count is gpt-4o-mini's: 2,833 and 5,667 for each of at most eight tiles ("Images and
+            // vision"). Gemini counts 258 for each tile of 768 pixels: this is enough for 190 of them ("Understand and
+            // count tokens").
+            ProviderKind::OpenAi | ProviderKind::Gemini => 50_000,
         };
         (self.images.len() as u64).saturating_mul(each)
     }

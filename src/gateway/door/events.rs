@@ -32,12 +32,11 @@ impl Events {
                 self.end_line(&line, &mut event);
             }
             rest = match tail {
-                [b'\r', b'\n', after @ ..] => after,
                 [b'\r'] => {
                     self.after_return = true;
                     &[]
                 }
-                [_, after @ ..] => after,
+                [b'\r', b'\n', after @ ..] | [_, after @ ..] => after,
                 [] => &[],
             };
         }
@@ -89,7 +88,11 @@ mod tests {
         let text = ": ping\n\nevent: a\r\ndata: one\r\n\r\ndata:two\rdata:  and\r\rid: 7\n\ndata: \u{1F600}\n\n\
                     data:\n\ndata: open";
         for pieces in 1..40 {
-            assert_eq!(read(text.as_bytes(), pieces), ["one", "two\n and", "\u{1F600}", "", "open"], "{pieces}");
+            assert_eq!(
+                read(text.as_bytes(), pieces),
+                ["one", "two\n and", "\u{1F600}", "", "open"],
+                "{pieces}"
+            );
         }
     }
 

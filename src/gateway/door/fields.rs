@@ -175,7 +175,8 @@ mod tests {
 
     #[test]
     fn what_is_not_changed_keeps_its_text() {
-        let text = r#"{"b":1.0000000000000000001,"a":{"z":[ 1, 2 ],"y":12345678901234567890123},"max_tokens":9}"#;
+        let text =
+            r#"{"b":1.0000000000000000001,"a":{"z":[ 1, 2 ],"y":12345678901234567890123},"max_tokens":9}"#;
         let mut fields = Fields::of(text.as_bytes()).unwrap();
         fields.set("max_tokens", |name| name == "max_tokens", &7).unwrap();
         fields.set("new", |name| name == "new", &true).unwrap();

@@ -145,7 +145,10 @@ impl Gateway {
             listen(&socket).map_err(|source| DoorError::Socket { path: socket.clone(), source })?;
         // In a form that the log's redactor knows, in case an agent prints it.
         let bits = [(); 4].map(|()| self.entropy.bits());
-        let token = SecretString::from(format!("sk-pairbot-{:016x}{:016x}{:016x}{:016x}", bits[0], bits[1], bits[2], bits[3]));
+        let token = SecretString::from(format!(
+            "sk-pairbot-{:016x}{:016x}{:016x}{:016x}",
+            bits[0], bits[1], bits[2], bits[3]
+        ));
         let shared = Arc::new(Shared {
             gateway: Arc::clone(self),
             visit,
@@ -202,9 +205,9 @@ impl Door {
 
     /// Returns once no call is under way, as after the agent has ended.
     pub async fn settled(&self) {
-        // The sender lives in this door.
         let mut traffic = self.shared.traffic.subscribe();
-        let _open = traffic.wait_for(|traffic| traffic.under_way == 0).await;
+        // The sender lives in this door, so it is never gone before the wait is over.
+        let _there = traffic.wait_for(|traffic| traffic.under_way == 0).await.is_ok();
     }
 
     /// Takes no new call, and waits for those under way, but no longer than `patience`.

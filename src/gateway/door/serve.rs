@@ -62,7 +62,8 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
             Route::Models(form) => return models(&shared, form),
             Route::Call { api, model } => match read(&shared, &head.headers, body).await {
                 Ok((body, room)) => {
-                    let asked = Asked { api, model, body, room, sse: query(&head, "alt=sse"), headers: head.headers };
+                    let asked =
+                        Asked { api, model, body, room, sse: query(&head, "alt=sse"), headers: head.headers };
                     begin(&shared, asked).await
                 }
                 Err(refusal) => Err(refusal),
@@ -135,17 +136,15 @@ async fn read(
 /// The models that may be called, in the words of who asks.
 fn models(shared: &Shared, form: Form) -> Response {
     let named = |anthropic: bool| {
-        let of_form =
-            move |choice: &&ModelChoice| (choice.provider == ProviderKind::Anthropic) == anthropic;
+        let of_form = move |choice: &&ModelChoice| (choice.provider == ProviderKind::Anthropic) == anthropic;
         shared.visit.models.iter().filter(of_form).map(|choice| choice.model.as_str())
     };
     let list = match form {
         Form::Anthropic => {
             let created = "1970-01-01T00:00:00Z";
-            let model =
-                |id| json!({ "type": "model", "id": id, "display_name": id, "created_at": created });
+            let model = |id| json!({ "type": "model", "id": id, "display_name": id, "created_at": created });
             let data: Vec<Value> = named(true).map(model).collect();
-            let (first, last) = (named(true).next(), named(true).last());
+            let (first, last) = (named(true).next(), named(true).next_back());
             json!({ "data": data, "has_more": false, "first_id": first, "last_id": last })
         }
         Form::Chat | Form::Responses | Form::Gemini => {

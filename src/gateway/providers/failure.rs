@@ -162,7 +162,11 @@ struct ErrorBody {
 }
 
 /// Reads an answer that is not 200.
-pub(in crate::gateway) fn from_status(status: u16, retry_after: Option<Duration>, body: &str) -> ProviderError {
+pub(in crate::gateway) fn from_status(
+    status: u16,
+    retry_after: Option<Duration>,
+    body: &str,
+) -> ProviderError {
     let error = serde_json::from_str::<ErrorBody>(body).unwrap_or_default().error;
     let message = error.message.as_str().map_or_else(|| shorten(body), shorten);
     let message = if message.is_empty() { format!("status {status}") } else { message };

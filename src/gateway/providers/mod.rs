@@ -111,12 +111,7 @@ pub(super) trait Assembler: Default + Send {
 }
 
 /// The body of a request, exactly as it is sent and as the worst case is estimated.
-pub(super) fn body(
-    wire: Wire,
-    request: &ModelRequest,
-    facts: &ModelFacts,
-    output_tokens: u64,
-) -> Vec<u8> {
+pub(super) fn body(wire: Wire, request: &ModelRequest, facts: &ModelFacts, output_tokens: u64) -> Vec<u8> {
     let value = match wire {
         Wire::Messages => anthropic::body(request, output_tokens),
         Wire::Chat => openai::body(request, facts, output_tokens),

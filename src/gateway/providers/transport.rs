@@ -168,7 +168,11 @@ impl Exchange<'_> {
     }
 
     /// What `work` gives if it ends by `moment`.
-    pub(in crate::gateway) async fn by<T>(&self, moment: Timestamp, work: impl Future<Output = T>) -> Option<T> {
+    pub(in crate::gateway) async fn by<T>(
+        &self,
+        moment: Timestamp,
+        work: impl Future<Output = T>,
+    ) -> Option<T> {
         tokio::select! {
             biased;
             done = work => Some(done),
@@ -225,6 +229,8 @@ pub(in crate::gateway) fn retry_after(headers: &HeaderMap, now: Timestamp) -> Op
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderValue;
+
     use super::*;
 
     #[test]

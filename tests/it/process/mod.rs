@@ -8,6 +8,7 @@ mod dlq;
 mod doctor;
 mod draining;
 mod kills;
+mod relay;
 mod server;
 mod serving;
 mod storage;

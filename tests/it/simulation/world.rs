@@ -339,6 +339,7 @@ fn config(app: u64, models: &ModelSim, data_dir: PathBuf) -> Config {
     let provider = |base_url| Some(ProviderConfig { api_key: SecretString::from("scripted"), base_url });
     std::fs::create_dir_all(&data_dir).unwrap();
     Config {
+        agents: AgentsConfig::default(),
         app: AppConfig {
             id: app,
             private_key: SecretString::from(key().private_pem.clone()),

@@ -14,7 +14,7 @@ const CHUNK_BYTES: usize = 96;
 /// The answer as one document.
 pub(crate) fn document(model: &str, written: &Written, usage: Usage) -> String {
     let parts: Vec<Value> = written.blocks.iter().filter_map(part).collect();
-    chunk(model, written, parts, Some(finish_reason(written)), usage).to_string()
+    chunk(model, written, &parts, Some(finish_reason(written)), usage).to_string()
 }
 
 /// The answer as a list of chunks, as `streamGenerateContent` gives it to who does not ask for events.
@@ -36,20 +36,21 @@ fn chunks(model: &str, written: &Written, usage: Usage) -> Vec<Value> {
             Block::Text(text) => {
                 let pieces = pieces(text, CHUNK_BYTES).into_iter();
                 chunks.extend(
-                    pieces.map(|piece| chunk(model, written, vec![json!({ "text": piece })], None, so_far)),
+                    pieces.map(|piece| chunk(model, written, &[json!({ "text": piece })], None, so_far)),
                 );
             }
             Block::Tool { .. } => {
-                chunks.push(chunk(model, written, part(block).into_iter().collect(), None, so_far));
+                let parts: Vec<Value> = part(block).into_iter().collect();
+                chunks.push(chunk(model, written, &parts, None, so_far));
             }
         }
     }
-    let ending = vec![json!({ "text": "" })];
-    chunks.push(chunk(model, written, ending, Some(finish_reason(written)), usage));
+    let ending = [json!({ "text": "" })];
+    chunks.push(chunk(model, written, &ending, Some(finish_reason(written)), usage));
     chunks
 }
 
-fn chunk(model: &str, written: &Written, parts: Vec<Value>, reason: Option<&str>, usage: Usage) -> Value {
+fn chunk(model: &str, written: &Written, parts: &[Value], reason: Option<&str>, usage: Usage) -> Value {
     let mut candidate = json!({ "content": { "role": "model", "parts": parts }, "index": 0 });
     if let (Some(reason), Value::Object(fields)) = (reason, &mut candidate) {
         fields.insert("finishReason".to_owned(), json!(reason));

@@ -26,13 +26,9 @@ fn response(model: &str, written: &Written, usage: Option<Usage>) -> Value {
         (Some(_), true) => "incomplete",
         (Some(_), false) => "completed",
     };
-    let output: Vec<Value> = match usage {
-        None => Vec::new(),
-        Some(_) => {
-            let items = written.blocks.iter().enumerate();
-            items.map(|(index, block)| item(written, index, block, true)).collect()
-        }
-    };
+    // Nothing is written yet when it begins.
+    let blocks = written.blocks.iter().enumerate().filter(|_| usage.is_some());
+    let output: Vec<Value> = blocks.map(|(index, block)| item(written, index, block, true)).collect();
     let details = if cut && usage.is_some() { json!({ "reason": "max_output_tokens" }) } else { Value::Null };
     json!({
         "id": format!("resp_{}", written.id),
@@ -83,39 +79,39 @@ fn part(written: &Written, text: &str) -> Value {
 /// The answer as an event stream.
 pub(crate) fn frames(model: &str, written: &Written, usage: Usage) -> Vec<String> {
     let mut stream = Stream::default();
-    stream.tell("response.created", json!({ "response": response(model, written, None) }));
-    stream.tell("response.in_progress", json!({ "response": response(model, written, None) }));
+    stream.tell("response.created", &json!({ "response": response(model, written, None) }));
+    stream.tell("response.in_progress", &json!({ "response": response(model, written, None) }));
     for (index, block) in written.blocks.iter().enumerate() {
         let begun = item(written, index, block, false);
         let item_id = begun.get("id").cloned().unwrap_or_default();
-        stream.tell("response.output_item.added", json!({ "output_index": index, "item": begun }));
+        stream.tell("response.output_item.added", &json!({ "output_index": index, "item": begun }));
         match block {
             Block::Text(text) => {
                 let place = json!({ "item_id": item_id, "output_index": index, "content_index": 0 });
                 let channel = if written.stop == Stop::Refusal { "refusal" } else { "output_text" };
                 let word = if written.stop == Stop::Refusal { "refusal" } else { "text" };
-                stream.tell("response.content_part.added", with(&place, "part", part(written, "")));
+                stream.tell("response.content_part.added", &with(&place, "part", part(written, "")));
                 for piece in pieces(text, DELTA_BYTES) {
-                    stream.tell(&format!("response.{channel}.delta"), with(&place, "delta", json!(piece)));
+                    stream.tell(&format!("response.{channel}.delta"), &with(&place, "delta", json!(piece)));
                 }
-                stream.tell(&format!("response.{channel}.done"), with(&place, word, json!(text)));
-                stream.tell("response.content_part.done", with(&place, "part", part(written, text)));
+                stream.tell(&format!("response.{channel}.done"), &with(&place, word, json!(text)));
+                stream.tell("response.content_part.done", &with(&place, "part", part(written, text)));
             }
             Block::Tool { json, .. } => {
                 let place = json!({ "item_id": item_id, "output_index": index });
                 for piece in pieces(json, DELTA_BYTES) {
                     let delta = with(&place, "delta", json!(piece));
-                    stream.tell("response.function_call_arguments.delta", delta);
+                    stream.tell("response.function_call_arguments.delta", &delta);
                 }
                 let done = with(&place, "arguments", json!(json));
-                stream.tell("response.function_call_arguments.done", done);
+                stream.tell("response.function_call_arguments.done", &done);
             }
         }
         let done = item(written, index, block, true);
-        stream.tell("response.output_item.done", json!({ "output_index": index, "item": done }));
+        stream.tell("response.output_item.done", &json!({ "output_index": index, "item": done }));
     }
     let ending = if written.stop == Stop::MaxTokens { "response.incomplete" } else { "response.completed" };
-    stream.tell(ending, json!({ "response": response(model, written, Some(usage)) }));
+    stream.tell(ending, &json!({ "response": response(model, written, Some(usage)) }));
     stream.frames
 }
 
@@ -133,8 +129,8 @@ struct Stream {
 }
 
 impl Stream {
-    fn tell(&mut self, kind: &str, data: Value) {
-        let data = with(&with(&data, "type", json!(kind)), "sequence_number", json!(self.frames.len()));
+    fn tell(&mut self, kind: &str, data: &Value) {
+        let data = with(&with(data, "type", json!(kind)), "sequence_number", json!(self.frames.len()));
         self.frames.push(format!("event: {kind}\ndata: {data}\n\n"));
     }
 }

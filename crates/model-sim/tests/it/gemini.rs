@@ -45,8 +45,8 @@ async fn all_forms_of_an_answer_say_the_same() {
     let streamed = send(&sim, "streamGenerateContent?alt=sse", &body).await;
     let text = String::from_utf8(streamed.bytes.clone()).unwrap();
     assert!(text.ends_with("\r\n\r\n"));
-    let list = send(&sim, "streamGenerateContent", &body).await.json();
-    for chunks in [streamed.events(), list.as_array().unwrap().clone()] {
+    let listed = send(&sim, "streamGenerateContent", &body).await.json();
+    for chunks in [streamed.events(), listed.as_array().unwrap().clone()] {
         let parts =
             chunks.iter().flat_map(|chunk| chunk["candidates"][0]["content"]["parts"].as_array().unwrap());
         let texts: String = parts.clone().filter_map(|part| part["text"].as_str()).collect();

@@ -3,7 +3,8 @@
 use serde_json::{Map, Value};
 
 use super::{
-    Asked, THINKING_TOKENS_MIN, Wish, empty, list, model, one_of, only, shown, streamed, unpriced, whole_number,
+    Asked, THINKING_TOKENS_MIN, Wish, empty, list, model, one_of, only, shown, streamed, unpriced,
+    whole_number,
 };
 use crate::gateway::door::content::Content;
 use crate::gateway::door::fields::Fields;
@@ -98,7 +99,8 @@ pub(super) fn limit(fields: &mut Fields<'_>, wish: &Wish, output_tokens: u64) ->
     fields.set("max_tokens", |name| name == "max_tokens", &output_tokens)?;
     // Thinking must be less than the whole: where the whole was lowered, so is it.
     let lowered = wish.output_tokens.is_none_or(|wanted| output_tokens < wanted);
-    let Some(thinking_tokens) = wish.thinking_tokens.filter(|tokens| lowered && *tokens >= output_tokens) else {
+    let Some(thinking_tokens) = wish.thinking_tokens.filter(|tokens| lowered && *tokens >= output_tokens)
+    else {
         return Ok(());
     };
     let fits = |name: &str| name == "thinking";

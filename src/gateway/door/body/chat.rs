@@ -87,7 +87,8 @@ pub(super) fn limit(
     usual: OutputLimitField,
     output_tokens: u64,
 ) -> serde_json::Result<()> {
-    let set = LIMITS.map(|limit| fields.find(|name| name == limit).is_some_and(|value| value.get() != "null"));
+    let set =
+        LIMITS.map(|limit| fields.find(|name| name == limit).is_some_and(|value| value.get() != "null"));
     let usual = match usual {
         OutputLimitField::MaxTokens => "max_tokens",
         OutputLimitField::MaxCompletionTokens => "max_completion_tokens",

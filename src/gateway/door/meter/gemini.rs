@@ -79,7 +79,9 @@ pub(super) fn document(reading: &mut Reading, body: &[u8]) {
     if let Ok(chunk) = serde_json::from_slice::<Chunk<'_>>(body) {
         take(reading, chunk);
     } else if let Ok(chunks) = serde_json::from_slice::<Vec<Chunk<'_>>>(body) {
-        chunks.into_iter().for_each(|chunk| take(reading, chunk));
+        for chunk in chunks {
+            take(reading, chunk);
+        }
     }
 }
 

@@ -9,7 +9,6 @@ use super::Reading;
 use crate::gateway::providers::{ErrorObject, ProviderError, from_stream};
 
 #[derive(Deserialize)]
-#[expect(clippy::struct_field_names, reason = "the names are the wire's")]
 struct WireUsage {
     input_tokens: u64,
     output_tokens: u64,
@@ -73,7 +72,7 @@ pub(super) fn event(reading: &mut Reading, data: &str) {
             let error = error.map(|failure| from_stream(&failure.error.unwrap_or(failure.own)));
             reading.error = error.or(Some(ProviderError::InStream { message: "an error".to_owned() }));
         }
-        (kind, _) if kind.ends_with(".delta") => {
+        (kind, _) if kind.rsplit('.').next() == Some("delta") => {
             let text = event.delta.and_then(|delta| serde_json::from_str::<Cow<'_, str>>(delta.get()).ok());
             if let Some(text) = text {
                 reading.text.add(&text);
