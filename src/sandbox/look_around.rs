@@ -72,8 +72,8 @@ fn readable(file: &Path) -> bool {
 fn processes() -> Vec<String> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
-    let seen: Vec<String> = names.filter(|name| name.bytes().all(|byte| byte.is_ascii_digit())).collect();
-    if seen.len() > PROCESSES_MAX { seen } else { Vec::new() }
+    let count = names.filter(|name| name.bytes().all(|byte| byte.is_ascii_digit())).count();
+    if count > PROCESSES_MAX { vec![format!("{count} processes")] } else { Vec::new() }
 }
 
 fn network(listener: SocketAddr, socket: &str) -> Vec<String> {
