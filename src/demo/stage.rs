@@ -15,8 +15,8 @@ use tempfile::TempDir;
 
 use crate::adapters::{SystemClock, SystemEntropy, SystemSpawner};
 use crate::config::{
-    AgentsConfig, AppConfig, Bus, Config, Database, GitHubConfig, Listen, LogConfig, ModelsConfig, ProviderConfig, Sandbox,
-    StorageConfig,
+    AgentsConfig, AppConfig, Bus, Config, Database, GitHubConfig, Listen, LogConfig, ModelsConfig,
+    ProviderConfig, Sandbox, StorageConfig,
 };
 use crate::gateway::ProviderClient;
 use crate::github::HttpTransport;

@@ -9,8 +9,8 @@ use axum::Router;
 use axum::body::Body;
 use pairbot::adapters::{ManualClock, disk};
 use pairbot::config::{
-    AppConfig, Bus, Config, Database, GitHubConfig, Listen, LogConfig, ModelsConfig, ProviderConfig, Sandbox,
-    StorageConfig,
+    AgentsConfig, AppConfig, Bus, Config, Database, GitHubConfig, Listen, LogConfig, ModelsConfig,
+    ProviderConfig, Sandbox, StorageConfig,
 };
 use pairbot::ports::Clock as _;
 use pairbot::server::{Machine, Server, Tuning};
