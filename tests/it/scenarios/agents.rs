@@ -55,7 +55,7 @@ fn shell(name: &str, line: &str) -> AgentSpec {
 }
 
 /// The real cage, the real time, and these agents.
-fn caged(settings: &mut StageSettings, agents: Vec<AgentSpec>, policy: &str) {
+pub(super) fn caged(settings: &mut StageSettings, agents: Vec<AgentSpec>, policy: &str) {
     settings.sandbox = Sandbox::Auto;
     settings.clocks = None;
     settings.tuning.program = Some(PAIRBOT.into());

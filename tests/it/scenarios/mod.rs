@@ -22,4 +22,5 @@ mod model_faults;
 mod money;
 mod policy_file;
 mod pushes;
+mod real_agents;
 mod reconciling;
