@@ -35,7 +35,7 @@ use crate::reconciler::{self, Pulse, Reconciler, Rhythm};
 use crate::sandbox::{self, Sandbox, SandboxPorts, SandboxSettings, Standing, ToldStanding};
 use crate::store::Store;
 use crate::store::sqlite::SqliteStore;
-use crate::workers::{self, AgentSettings, PoolSettings, Tools, Workers};
+use crate::workers::{self, AgentSettings, Fetches, PoolSettings, Tools, Workers};
 
 /// How many calls of one provider may be under way at once.
 const CALLS_MAX: usize = 16;
@@ -259,6 +259,7 @@ async fn tools(
         entropy: machine.entropy.clone(),
         sandbox,
         agents: agent_settings(config, tuning),
+        fetches: Fetches::default(),
         scratch_dir,
         stop: stop.clone(),
     })

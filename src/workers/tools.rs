@@ -20,6 +20,7 @@ use crate::sandbox::Sandbox;
 use crate::store::Store;
 
 use super::Setback;
+use super::workspace::Fetches;
 
 /// Everything a task may use.
 #[derive(Clone)]
@@ -44,6 +45,8 @@ pub struct Tools {
     pub agents: AgentSettings,
     /// Who is asked to look when something may have happened that nobody can tell.
     pub reconciler: Pulse,
+    /// What was fetched lately.
+    pub fetches: Fetches,
     /// Where temporary files of tasks go.
     pub scratch_dir: PathBuf,
     /// Cancelled when the server stops: who can end between two steps does.
