@@ -88,7 +88,8 @@ async fn what_the_program_leaves_running_ends_with_it() {
     let left = Pid::from_raw(left.parse().unwrap()).unwrap();
     // A process that was killed stays to be seen until whoever inherited it looks.
     let gone = || {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", left.as_raw_nonzero())).unwrap_or_default();
+        let stat =
+            std::fs::read_to_string(format!("/proc/{}/stat", left.as_raw_nonzero())).unwrap_or_default();
         stat.contains(") Z ") || test_kill_process(left).is_err()
     };
     while !gone() {
