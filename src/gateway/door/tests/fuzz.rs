@@ -128,7 +128,8 @@ proptest! {
 
     #[test]
     fn events_are_found_however_a_stream_is_cut(data in prop::collection::vec("[^\\r\\n]{0,20}", 0..6), end in prop::sample::select(vec!["\n", "\r\n", "\r"]), sizes in prop::collection::vec(1_usize..9, 1..9)) {
-        let stream: String = data.iter().map(|data| format!(": ping{end}event: x{end}data: {data}{end}{end}")).collect();
+        let frames = data.iter().map(|data| format!(": ping{end}event: x{end}data: {data}{end}{end}"));
+        let stream = frames.collect::<Vec<_>>().concat();
         let (mut events, mut found, mut rest) = (Events::default(), Vec::new(), stream.as_bytes());
         for size in sizes.iter().cycle() {
             if rest.is_empty() {
