@@ -211,9 +211,7 @@ fn is_alive(word: &str) -> bool {
 async fn until(what: impl Fn() -> bool) {
     let looked = async {
         while !what() {
-            let _again =
-                tokio::time::timeout(Duration::from_millis(20), std::future::pending::<()>())
-                    .await;
+            let _again = tokio::time::timeout(Duration::from_millis(20), std::future::pending::<()>()).await;
         }
     };
     tokio::time::timeout(Duration::from_mins(1), looked).await.unwrap();

@@ -61,9 +61,13 @@ fn script() -> Script {
             }
             _ => Reply::say("It is done."),
         })
-        .other_reviewers_with(|conversation| match (conversation.turn(), tool(conversation, "submit_review")) {
-            (0, Some(submit)) => Reply::call(submit, json!({ "summary": "Read: it says hello.", "findings": [] })),
-            _ => Reply::say("It is read."),
+        .other_reviewers_with(|conversation| {
+            match (conversation.turn(), tool(conversation, "submit_review")) {
+                (0, Some(submit)) => {
+                    Reply::call(submit, json!({ "summary": "Read: it says hello.", "findings": [] }))
+                }
+                _ => Reply::say("It is read."),
+            }
         })
 }
 
@@ -86,7 +90,15 @@ async fn plays(creator: (&str, Manner), reviewer: (&str, Manner)) {
     let phase = world.phase(issue).await;
     if phase != "awaiting-human" {
         for call in world.models().ledger() {
-            println!("{} {} {} turn {} {:?} {:?}", call.number, call.status, call.model, call.turn, call.brief.map(|brief| brief.role), call.refusal);
+            println!(
+                "{} {} {} turn {} {:?} {:?}",
+                call.number,
+                call.status,
+                call.model,
+                call.turn,
+                call.brief.map(|brief| brief.role),
+                call.refusal
+            );
         }
         panic!("{phase}\n{}\n{}", world.status(issue), world.trace().await);
     }
