@@ -1,6 +1,6 @@
 mod fuzz;
 
-use pairbot_protocol::ids::{GateName, Money};
+use pairbot_protocol::ids::{AgentName, GateName, Money};
 use pairbot_protocol::policy::{CiRule, GateKind, Provider};
 use proptest::prelude::*;
 
@@ -51,7 +51,7 @@ fn every_key_sets_what_it_says() {
     let policy = read(FULL.as_bytes()).unwrap();
     assert_eq!(policy.creator.provider, Some(Provider::Anthropic));
     assert_eq!(policy.creator.model.as_deref(), Some("claude-sonnet-4-5"));
-    assert_eq!(policy.creator.agent.as_ref().map(|agent| agent.as_str()), Some("claude"));
+    assert_eq!(policy.creator.agent.as_ref().map(AgentName::as_str), Some("claude"));
     let reviewers: Vec<_> = policy.reviewers.iter().collect();
     assert_eq!(reviewers[0].1.agent.agent, None, "the builtin agent is what is meant by default, too");
     assert_eq!(reviewers[0].1.focus, "Is it right?");

@@ -20,23 +20,22 @@ pub async fn serve() -> anyhow::Result<()> {
     let model = Model::of_environment()?;
     let mut session = None;
     while let Some(message) = wire.read().await? {
-        let id = message.get("id").cloned();
-        let params = message.get("params").cloned().unwrap_or_default();
-        let Some(id) = id else { continue };
+        let Some(id) = message.get("id").cloned() else { continue };
+        let given = message.get("params").cloned().unwrap_or_default();
         match message.get("method").and_then(Value::as_str) {
             Some("initialize") => {
                 let result = json!({ "protocolVersion": 1, "agentCapabilities": {}, "authMethods": [] });
                 wire.answer(&id, &result).await?;
             }
             Some("session/new") => {
-                session = Some(open(&params).await?);
+                session = Some(open(&given).await?);
                 let modes =
                     json!({ "currentModeId": "ask", "availableModes": [{ "id": "ask", "name": "Ask" }] });
                 wire.answer(&id, &json!({ "sessionId": SESSION, "modes": modes })).await?;
             }
             Some("session/prompt") => {
-                let hands = session.clone().context("there is no session")?;
-                prompt(&mut wire, &model, &hands, &id, &params).await?;
+                let opened = session.clone().context("there is no session")?;
+                prompt(&mut wire, &model, &opened, &id, &given).await?;
             }
             _ => wire.refuse(&id).await?,
         }

@@ -3,6 +3,7 @@
 //! named and skipped.
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::path::Path;
 
 use pairbot::agents::presets;
@@ -71,17 +72,19 @@ fn script() -> Script {
         })
 }
 
+fn tell(line: &str) {
+    writeln!(std::io::stderr(), "{line}").unwrap();
+}
+
 /// One run from label to merge; says which part was skipped if one was.
 async fn plays(creator: (&str, Manner), reviewer: (&str, Manner)) {
     let mut agents = Vec::new();
     for ((agent, manner), name) in [(creator, "scribe"), (reviewer, "critic")] {
-        match real(agent, manner, name) {
-            Some(spec) => agents.push(spec),
-            None => {
-                println!("SKIPPED: {agent} ({}) is not installed", manner.as_str());
-                return;
-            }
-        }
+        let Some(spec) = real(agent, manner, name) else {
+            tell(&format!("SKIPPED: {agent} ({}) is not installed", manner.as_str()));
+            return;
+        };
+        agents.push(spec);
     }
     let policy = "creator: { agent: scribe }\nreviewers:\n  correctness: { agent: critic }\n  maintainability:\ngates: { ci: false }\n";
     let world = World::with(|settings| caged(settings, agents, policy)).await;
@@ -90,15 +93,9 @@ async fn plays(creator: (&str, Manner), reviewer: (&str, Manner)) {
     let phase = world.phase(issue).await;
     if phase != "awaiting-human" {
         for call in world.models().ledger() {
-            println!(
-                "{} {} {} turn {} {:?} {:?}",
-                call.number,
-                call.status,
-                call.model,
-                call.turn,
-                call.brief.map(|brief| brief.role),
-                call.refusal
-            );
+            let role = call.brief.map(|brief| brief.role);
+            let (number, status, turn) = (call.number, call.status, call.turn);
+            tell(&format!("{number} {status} {} turn {turn} {role:?} {:?}", call.model, call.refusal));
         }
         panic!("{phase}\n{}\n{}", world.status(issue), world.trace().await);
     }
