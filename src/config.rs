@@ -2,6 +2,7 @@
 //! wins. Everything that is wrong is reported at once, each with its name, the place and how to mend it.
 
 mod addresses;
+pub mod budgets;
 mod problem;
 mod source;
 mod storage;
@@ -20,6 +21,8 @@ pub use storage::{Bus, Database, StorageConfig};
 use addresses::{server_url_of, url};
 use problem::Problems;
 
+use crate::store::SharedLimits;
+
 /// Everything `pairbot serve` needs to know.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -33,6 +36,8 @@ pub struct Config {
     pub drain: Duration,
     /// Where state lives.
     pub storage: StorageConfig,
+    /// What runs may spend together.
+    pub budgets: SharedLimits,
     /// Whether agents may run commands.
     pub sandbox: Sandbox,
     /// The models' providers.
@@ -147,6 +152,7 @@ impl Config {
         let port = parsed(source, &mut problems, "PORT", "3000", "a port from 0 to 65535");
         let drain = drain(source, &mut problems);
         let storage = StorageConfig::read(source, &mut problems);
+        let budgets = budgets::read(source, &mut problems);
         let sandbox = sandbox(source, &mut problems);
         let models = ModelsConfig::read(source, &mut problems);
         let otlp_endpoint = source
@@ -154,15 +160,25 @@ impl Config {
             .and_then(|text| url(&text, "OTEL_EXPORTER_OTLP_ENDPOINT", source, &mut problems));
         let log = log(source, &mut problems);
         let host = source.get("HOST").unwrap_or_else(|| "127.0.0.1".to_owned());
-        match (app, github, port, drain, storage, sandbox, log) {
-            (Some(app), Some(github), Some(port), Some(drain), Some(storage), Some(sandbox), Some(log))
-                if problems.is_empty() =>
-            {
-                let listen = Listen { host, port };
-                Ok(Self { app, github, listen, drain, storage, sandbox, models, otlp_endpoint, log })
-            }
-            _ => Err(problems.into()),
+        let read = (app, github, port, drain, storage, budgets, sandbox, log);
+        let (
+            Some(app),
+            Some(github),
+            Some(port),
+            Some(drain),
+            Some(storage),
+            Some(budgets),
+            Some(sandbox),
+            Some(log),
+        ) = read
+        else {
+            return Err(problems.into());
+        };
+        if !problems.is_empty() {
+            return Err(problems.into());
         }
+        let listen = Listen { host, port };
+        Ok(Self { app, github, listen, drain, storage, budgets, sandbox, models, otlp_endpoint, log })
     }
 
     /// The secrets among the settings, which must never be written anywhere.

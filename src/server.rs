@@ -331,6 +331,7 @@ fn agent_settings(config: &Config, tuning: &Tuning) -> AgentSettings {
     AgentSettings {
         model,
         other_model,
+        budgets: config.budgets,
         commands_allowed: match config.sandbox {
             Sandbox::NoneAccepted => true,
             Sandbox::Auto => false,

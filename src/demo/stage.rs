@@ -16,13 +16,14 @@ use tempfile::TempDir;
 use crate::adapters::{SystemClock, SystemEntropy, SystemSpawner};
 use crate::config::{
     AppConfig, Bus, Config, Database, GitHubConfig, Listen, LogConfig, ModelsConfig, ProviderConfig, Sandbox,
-    StorageConfig,
+    StorageConfig, budgets,
 };
 use crate::gateway::ProviderClient;
 use crate::github::HttpTransport;
 use crate::http::webhook::EVENTS;
 use crate::ports::Clock;
 use crate::server::{Machine, Server, Tuning};
+use crate::store::SharedLimits;
 
 /// The repository on the stage.
 pub const REPOSITORY: &str = "octo-org/invoice";
@@ -60,6 +61,8 @@ pub struct StageSettings {
     pub models: Models,
     /// How the server behaves.
     pub tuning: Tuning,
+    /// What runs may spend together.
+    pub budgets: SharedLimits,
     /// Whether agents and gates may run commands.
     pub sandbox: Sandbox,
     /// What time it is for the server, and for GitHub: the same, or tokens expire for one and not for the other.
@@ -75,6 +78,7 @@ impl Default for StageSettings {
             files: files.into_iter().map(|(path, text)| (path.to_owned(), text.to_owned())).collect(),
             models: Models::Scripted { extra: Vec::new() },
             tuning: Tuning { scripted: true, ..Tuning::default() },
+            budgets: budgets::defaults(),
             sandbox: Sandbox::NoneAccepted,
             clocks: None,
         }
@@ -115,15 +119,9 @@ impl Stage {
         let key = AppKey::generate()?;
         let (app, installation) = people(&github, &settings.files, &key)?;
         let (models, providers) = models(settings.models).await?;
-        let config = config(
-            &github,
-            app,
-            &key,
-            providers,
-            data.path().to_owned(),
-            settings.server_port,
-            settings.sandbox,
-        );
+        let data_dir = data.path().to_owned();
+        let config = config(&github, app, &key, providers, data_dir, settings.server_port, settings.sandbox);
+        let config = Config { budgets: settings.budgets, ..config };
         let machine = Machine {
             clock,
             entropy: Arc::new(SystemEntropy),
@@ -233,6 +231,7 @@ fn config(
             bus: Bus::Embedded,
             retention_days: None,
         },
+        budgets: budgets::defaults(),
         sandbox,
         models,
         otlp_endpoint: None,

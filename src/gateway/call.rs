@@ -1,14 +1,16 @@
 //! One call: reserve, forward, settle; and again where that helps.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pairbot_protocol::ids::{Money, Timestamp, Usage};
+use pairbot_protocol::budget::{Amount, Exhausted, Quantity};
+use pairbot_protocol::ids::{Timestamp, Usage};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use super::account::{AccountError, BudgetAccount, ReservationId};
+use super::account::{AccountError, BudgetAccount, Lack, ReservationId};
 use super::circuit::{Admission, Circuit, CircuitSettings};
 use super::estimate;
 use super::message::{ModelRequest, Reply};
@@ -52,7 +54,7 @@ impl Default for GatewaySettings {
 /// Why a call got no answer. Whatever was spent on the way is settled in the account.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CallError {
-    /// The model has no price.
+    /// The model has no price, and no budget counts tokens.
     #[error(transparent)]
     UnknownModel(#[from] UnknownModel),
     /// The server has no key for the provider.
@@ -61,13 +63,15 @@ pub enum CallError {
         /// The provider.
         provider: ProviderKind,
     },
-    /// The worst case of the call does not fit what is left of the budget.
-    #[error("the call needs up to {needed} but only {remaining} of the budget remain")]
+    /// The worst case of the call does not fit what is left of a budget.
+    #[error("the call needs up to {needed} but only {remaining} of {exhausted} remain")]
     BudgetExhausted {
-        /// What is left.
-        remaining: Money,
-        /// What the shortest useful call could cost.
-        needed: Money,
+        /// Which budget, and when it opens again.
+        exhausted: Exhausted,
+        /// What is left of it.
+        remaining: Quantity,
+        /// What the shortest useful call could cost or use.
+        needed: Quantity,
     },
     /// The task belongs to someone else now.
     #[error("the task's lease was lost before the call could be paid")]
@@ -104,13 +108,19 @@ pub enum CallError {
 impl From<AccountError> for CallError {
     fn from(error: AccountError) -> Self {
         match error {
-            AccountError::Exhausted { limit, spent, reserved } => {
+            AccountError::Exhausted { exhausted, limit, spent, reserved } => {
                 let remaining = limit.minus(spent).minus(reserved);
-                Self::BudgetExhausted { remaining, needed: remaining }
+                Self::BudgetExhausted { exhausted, remaining, needed: remaining }
             }
             AccountError::LeaseLost => Self::LeaseLost,
             AccountError::Unavailable(why) => Self::Account(why),
         }
+    }
+}
+
+impl From<Lack> for CallError {
+    fn from(Lack { exhausted, remaining, needed }: Lack) -> Self {
+        Self::BudgetExhausted { exhausted, remaining, needed }
     }
 }
 
@@ -143,7 +153,7 @@ impl fmt::Debug for Gateway {
 struct Paid {
     body: Vec<u8>,
     reservation: ReservationId,
-    reserved: Money,
+    reserved: Amount,
     /// The usage that the reservation covers.
     worst: Usage,
 }
@@ -169,9 +179,30 @@ impl Gateway {
         Self { transport: Box::new(transport), clock, entropy, prices, settings, providers }
     }
 
-    /// What is known of a model: its window, its longest answer, its price.
-    pub fn facts(&self, request: &super::ModelChoice) -> Result<&ModelFacts, UnknownModel> {
-        self.prices.facts(request)
+    /// What is known of a model that has a price: its window, its longest answer, its price.
+    pub fn facts(&self, model: &super::ModelChoice) -> Result<&ModelFacts, UnknownModel> {
+        self.prices.facts(model)
+    }
+
+    /// How much a model can hold and write, priced or not.
+    pub fn sizes(&self, model: &super::ModelChoice) -> ModelFacts {
+        self.prices.without_price(model)
+    }
+
+    /// What is known of a model that is to be called. One without a price is counted in tokens alone, where a budget
+    /// limits those; where none does, nothing would limit it.
+    pub(super) async fn facts_for(
+        &self,
+        account: &dyn BudgetAccount,
+        model: &super::ModelChoice,
+    ) -> Result<Cow<'_, ModelFacts>, CallError> {
+        match self.prices.facts(model) {
+            Ok(facts) => Ok(Cow::Borrowed(facts)),
+            Err(unknown) => match account.remaining().await?.tokens {
+                Some(_) => Ok(Cow::Owned(self.prices.without_price(model))),
+                None => Err(unknown.into()),
+            },
+        }
     }
 
     /// Whether a provider is configured.
@@ -184,8 +215,9 @@ impl Gateway {
     /// If the returned future is dropped midway, the attempt under way stays reserved in the account, because it may
     /// have been charged: see [`BudgetAccount`].
     pub async fn call(&self, account: &dyn BudgetAccount, request: ModelRequest) -> Result<Reply, CallError> {
-        let facts = self.prices.facts(&request.model)?;
         let kind = request.model.provider;
+        let facts = self.facts_for(account, &request.model).await?;
+        let facts = facts.as_ref();
         let provider = self.providers.get(&kind).ok_or(CallError::NoProvider { provider: kind })?;
         let mut failures = 0;
         loop {
@@ -269,29 +301,30 @@ impl Gateway {
         let floor = OUTPUT_TOKENS_FLOOR.min(wanted);
         // A smaller limit never makes the body longer, so the estimate holds for the fitted body too.
         let input_tokens = estimate::input_tokens_max(&providers::body(kind, request, facts, wanted));
-        let needed = facts.worst_cost(input_tokens, floor);
-        let mut remaining = account.remaining().await?;
+        let needed = facts.worst(input_tokens, floor);
+        let mut room = account.remaining().await?;
         for _ in 0..FITTINGS_MAX {
-            let output_tokens = facts.output_tokens_within(remaining, input_tokens).min(wanted);
-            if output_tokens < floor || facts.worst_cost(input_tokens, output_tokens) > remaining {
+            let paid_for = facts.output_tokens_within(room.money.amount, input_tokens);
+            let counted = room.tokens_left().0.saturating_sub(input_tokens);
+            let output_tokens = paid_for.min(counted).min(wanted);
+            let reserved = facts.worst(input_tokens, output_tokens);
+            if output_tokens < floor || room.lacks(reserved).is_some() {
                 break;
             }
-            let reserved = facts.worst_cost(input_tokens, output_tokens);
             match account.reserve(reserved, &request.purpose).await {
                 Ok(reservation) => {
                     let body = providers::body(kind, request, facts, output_tokens);
                     let worst = Usage { input_tokens, output_tokens, ..Usage::default() };
                     return Ok(Paid { body, reservation, reserved, worst });
                 }
-                Err(AccountError::Exhausted { limit, spent, reserved }) => {
-                    remaining = limit.minus(spent).minus(reserved);
-                }
+                // Other calls were faster, in whichever budget: see what they left.
+                Err(AccountError::Exhausted { .. }) => room = account.remaining().await?,
                 Err(other @ (AccountError::LeaseLost | AccountError::Unavailable(_))) => {
                     return Err(other.into());
                 }
             }
         }
-        Err(CallError::BudgetExhausted { remaining, needed })
+        Err(room.lacks(needed).unwrap_or_else(|| room.lack_of_money(needed)).into())
     }
 
     /// Decides what follows a failed attempt: the pause before the next one, or the error that ends the call.
@@ -362,11 +395,13 @@ async fn settle_answer(
         (usage, facts.cost(usage))
     } else {
         tracing::warn!(model = %request.model, "a model's answer reports no usage; charged in full as reserved");
-        (paid.worst, paid.reserved)
+        (paid.worst, paid.reserved.money)
     };
-    if cost > paid.reserved {
+    let tokens = usage.total();
+    if cost > paid.reserved.money || tokens > paid.reserved.tokens {
         // The estimate is meant to be an upper bound; the account must still know the truth.
-        tracing::error!(model = %request.model, %cost, reserved = %paid.reserved, "a call cost more than was reserved");
+        let Amount { money, tokens: tokens_reserved } = paid.reserved;
+        tracing::error!(model = %request.model, %cost, reserved = %money, %tokens, %tokens_reserved, "a call took more than was reserved");
     }
     account.settle(paid.reservation, cost, usage, &request.model.model).await?;
     Ok(Reply { blocks: answer.blocks, stop: answer.stop, usage, cost })
@@ -381,11 +416,11 @@ async fn settle_failure(
 ) -> Result<(), AccountError> {
     let (usage, cost) = match failed.charge {
         Charge::Nothing => return account.release(paid.reservation).await,
-        Charge::Unknown { input: None } => (paid.worst, paid.reserved),
+        Charge::Unknown { input: None } => (paid.worst, paid.reserved.money),
         // What was read is known; what was written before the cut is not, so it counts in full.
         Charge::Unknown { input: Some(input) } => {
             let usage = Usage { output_tokens: paid.worst.output_tokens, ..input };
-            (usage, facts.cost(usage).min(paid.reserved))
+            (usage, facts.cost(usage).min(paid.reserved.money))
         }
     };
     account.settle(paid.reservation, cost, usage, &request.model.model).await

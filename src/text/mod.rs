@@ -5,6 +5,7 @@
 
 mod answer;
 mod blocks;
+mod budget;
 mod checks;
 mod commit;
 mod findings;
@@ -31,6 +32,8 @@ pub use review::{finding_comment, review_body};
 pub use status::status_comment;
 pub use stray::stray;
 
+use pairbot_protocol::budget::Forecast;
+
 use crate::store::{Budget, SpendLine};
 
 /// What the texts need besides the run.
@@ -44,6 +47,8 @@ pub struct RunFacts {
     pub budget: Budget,
     /// What each part of the run has cost.
     pub spend: Vec<SpendLine>,
+    /// What runs of the repository usually cost, if enough have ended.
+    pub forecast: Option<Forecast>,
     /// What people must know about this server.
     pub notices: Vec<Notice>,
 }

@@ -16,7 +16,7 @@ use crate::git::{Git, GitError, Remote};
 use crate::github::{GitAccess, GitHub, OwnAccount, RepositoryClient, RepositoryFacts};
 use crate::ports::{Clock, Entropy, Spawner};
 use crate::reconciler::Pulse;
-use crate::store::Store;
+use crate::store::{SharedLimits, Store};
 
 use super::Setback;
 
@@ -56,6 +56,8 @@ pub struct AgentSettings {
     pub model: ModelChoice,
     /// The model for the other provider, if it is configured too.
     pub other_model: Option<ModelChoice>,
+    /// What runs of a repository may spend together in a day, and those of an installation in a month.
+    pub budgets: SharedLimits,
     /// Whether the operator lets agents and gates run commands without a sandbox.
     pub commands_allowed: bool,
     /// Whether the models are scripted, as in the demo, which everything shown must say.

@@ -21,3 +21,4 @@ mod money;
 mod policy_file;
 mod pushes;
 mod reconciling;
+mod shared_money;

@@ -10,7 +10,7 @@ use axum::body::Body;
 use pairbot::adapters::{ManualClock, disk};
 use pairbot::config::{
     AppConfig, Bus, Config, Database, GitHubConfig, Listen, LogConfig, ModelsConfig, ProviderConfig, Sandbox,
-    StorageConfig,
+    StorageConfig, budgets,
 };
 use pairbot::ports::Clock as _;
 use pairbot::server::{Machine, Server, Tuning};
@@ -151,6 +151,10 @@ impl World {
 
     pub(super) fn repository(&self, issue: usize) -> &str {
         &self.plan.repositories[self.plan.issues[issue].repository].name
+    }
+
+    pub(super) fn began_at(&self) -> Timestamp {
+        Timestamp::from_unix_ms(BEGINNING_MS)
     }
 
     pub(super) fn elapsed_ms(&self) -> u64 {
@@ -353,6 +357,7 @@ fn config(app: u64, models: &ModelSim, data_dir: PathBuf) -> Config {
             bus: Bus::Embedded,
             retention_days: None,
         },
+        budgets: budgets::defaults(),
         sandbox: Sandbox::NoneAccepted,
         models: ModelsConfig {
             anthropic: provider(models.anthropic_base_url()),
