@@ -34,8 +34,8 @@ pub(super) async fn what_does_not_fit_is_refused_with_the_sums(backend: &dyn Bac
     let refusal = set_aside(&*store, &lease, cents(21), at(1)).await.unwrap_err();
     let StoreError::BudgetExhausted(refused) = refusal else { panic!("{refusal}") };
     assert_eq!(refused.exhausted, Exhausted::Run { measure: Measure::Money });
-    let sums = [refused.limit, refused.spent, refused.reserved];
-    assert_eq!(sums, [100, 50, 30].map(|amount| Quantity::Money(cents(amount))));
+    let named = [refused.limit, refused.spent, refused.reserved];
+    assert_eq!(named, [100, 50, 30].map(|amount| Quantity::Money(cents(amount))));
     assert_eq!(sums(&store).await, (cents(50), cents(30)));
     set_aside(&*store, &lease, cents(20), at(1)).await.unwrap();
     let refusal = set_aside(&*store, &lease, Money::from_microdollars(1), at(1)).await;

@@ -235,7 +235,7 @@ pub(super) async fn whoever_pays_can_see_what_is_left_and_what_is_under_way(back
         since: at(5),
         purpose: "creator, round 1".to_owned(),
     };
-    assert_eq!(store.open_reservations(None).await.unwrap(), [open.clone()]);
+    assert_eq!(store.open_reservations(None).await.unwrap(), std::slice::from_ref(&open));
     assert_eq!(store.open_reservations(Some(run_of(1))).await.unwrap(), [open]);
     assert_eq!(store.open_reservations(Some(run_of(2))).await.unwrap(), []);
     store.complete(&lease, Done::default(), at(7)).await.unwrap();
@@ -516,7 +516,7 @@ impl<'a> History<'a> {
             let budget = self.store().budget(*run).await.unwrap();
             let reserved = Amount { money: budget.reserved, tokens: budget.reserved_tokens };
             assert_eq!([budget.spent(), reserved], self.of_run(position), "run {run}");
-            self.within(budget.taken(), own_limits());
+            within(budget.taken(), own_limits());
         }
         let shared = self.store().shared_budgets(self.now).await.unwrap();
         for (run, installation) in self.runs {
@@ -524,15 +524,15 @@ impl<'a> History<'a> {
                 let found = shared.iter().find(|budget| budget.owner == owner);
                 let sums = found.map_or([Amount::ZERO; 2], |budget| [budget.spent, budget.reserved]);
                 assert_eq!(sums, self.of_owner(owner), "{owner:?} at {:?}", self.now);
-                self.within(sums[0].plus(sums[1]), shared_limits().of(owner));
+                within(sums[0].plus(sums[1]), shared_limits().of(owner));
             }
         }
     }
+}
 
-    #[track_caller]
-    fn within(&self, taken: Amount, limits: Limits) {
-        assert!(taken.money <= limits.money.unwrap() && taken.tokens <= limits.tokens.unwrap(), "{taken:?}");
-    }
+#[track_caller]
+fn within(taken: Amount, limits: Limits) {
+    assert!(taken.money <= limits.money.unwrap() && taken.tokens <= limits.tokens.unwrap(), "{taken:?}");
 }
 
 pub(super) async fn random_histories_add_up_and_pass_no_limit(backend: &dyn Backend) {

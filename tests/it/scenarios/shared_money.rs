@@ -5,7 +5,7 @@ use std::time::Duration;
 use pairbot::config::Database;
 use pairbot::demo::{REPOSITORY, StageSettings};
 use pairbot::ports::Clock as _;
-use pairbot::store::{Owner, Store as _};
+use pairbot::store::Owner;
 use pairbot_protocol::budget::Limits;
 use pairbot_protocol::ids::{Money, Tokens};
 use rusqlite::Connection;

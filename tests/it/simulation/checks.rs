@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use pairbot::gateway::{ModelChoice, PriceTable, ProviderKind};
+use pairbot::ports::Clock as _;
 use pairbot::store::{RunSummary, StoredRun};
 use pairbot_github_sim::{CheckSeen, ReactionSeen};
 use pairbot_model_sim::Provider;
@@ -10,12 +11,12 @@ use pairbot_protocol::apply;
 use pairbot_protocol::budget::{Amount, Limits, Period};
 use pairbot_protocol::checks::{self, CheckState};
 use pairbot_protocol::event::Event;
-use pairbot_protocol::ids::{Money, Usage};
+use pairbot_protocol::ids::{Money, Timestamp, Usage};
 use pairbot_protocol::invariants;
 use pairbot_protocol::run::{Phase, Run};
 use pairbot_protocol::signal::Verdict;
 
-use super::world::{BOT, World};
+use super::world::{BEGINNING_MS, BOT, World};
 
 /// One run with everything that is stored of it.
 struct Life {
@@ -117,7 +118,7 @@ fn beyond(spent: Amount, limits: Limits) -> bool {
 /// What runs share is within its limits on every day, and every sum is that of its reservations.
 async fn shared_money(world: &World, broken: &mut Vec<String>) {
     let store = world.store();
-    let (mut at, now) = (world.began_at(), world.clock.now());
+    let (mut at, now) = (Timestamp::from_unix_ms(BEGINNING_MS), world.clock.now());
     loop {
         for budget in store.shared_budgets(at).await.unwrap() {
             if beyond(budget.spent, budget.limits) || budget.taken() != budget.spent {

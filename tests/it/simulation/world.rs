@@ -44,7 +44,7 @@ pub(super) const STRANGER: &str = "stranger";
 pub(super) const BOT: &str = "pairbot[bot]";
 const WEBHOOK_SECRET: &str = "a-secret-for-one-world";
 /// 2026-01-05T08:00:00Z, a Monday morning.
-const BEGINNING_MS: u64 = 1_767_600_000_000;
+pub(super) const BEGINNING_MS: u64 = 1_767_600_000_000;
 
 /// Tells when every task of the thread waits.
 #[derive(Debug, Default)]
@@ -151,10 +151,6 @@ impl World {
 
     pub(super) fn repository(&self, issue: usize) -> &str {
         &self.plan.repositories[self.plan.issues[issue].repository].name
-    }
-
-    pub(super) fn began_at(&self) -> Timestamp {
-        Timestamp::from_unix_ms(BEGINNING_MS)
     }
 
     pub(super) fn elapsed_ms(&self) -> u64 {
