@@ -3,7 +3,7 @@
 //! A claim reads the heads of lanes only, so the cost of a task must not grow with what waits behind it: the ratio is
 //! what counts, the rest depends on the machine.
 //!
-//! `cargo bench --bench store [-- SMALL LARGE]` (backlogs in tasks, 10,000 and 200,000 unless told otherwise)
+//! `cargo bench --bench store [-- SMALL LARGE]` (backlogs in tasks, 10,000 and 1,000,000 unless told otherwise)
 
 #![expect(clippy::print_stdout, reason = "a benchmark speaks on standard output")]
 #![expect(clippy::disallowed_methods, reason = "a benchmark measures real time")]
@@ -35,7 +35,7 @@ fn main() -> anyhow::Result<()> {
     let backlogs: Vec<u64> = std::env::args().skip(1).filter_map(|argument| argument.parse().ok()).collect();
     let (small, large) = match backlogs[..] {
         [small, large] => (small, large),
-        _ => (10_000, 200_000),
+        _ => (10_000, 1_000_000),
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().build()?;
     runtime.block_on(async {

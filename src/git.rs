@@ -17,6 +17,7 @@ mod commit;
 mod diff;
 mod error;
 mod history;
+mod known;
 mod merge_tree;
 mod mirror;
 mod object_id;

@@ -34,7 +34,7 @@ use crate::ports::{Clock, Entropy, Spawner};
 use crate::reconciler::{self, Pulse, Reconciler, Rhythm};
 use crate::store::Store;
 use crate::store::sqlite::SqliteStore;
-use crate::workers::{self, AgentSettings, PoolSettings, Tools, Workers};
+use crate::workers::{self, AgentSettings, Fetches, PoolSettings, Tools, Workers};
 
 /// How many calls of one provider may be under way at once.
 const CALLS_MAX: usize = 16;
@@ -253,6 +253,7 @@ async fn tools(
         entropy: machine.entropy.clone(),
         spawner: machine.spawner.clone(),
         agents: agent_settings(config, tuning),
+        fetches: Fetches::default(),
         scratch_dir,
         stop: stop.clone(),
     })

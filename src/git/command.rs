@@ -100,6 +100,7 @@ pub(super) struct Call<'a> {
     stdin: Vec<u8>,
     timeout: Duration,
     output_bytes_max: usize,
+    asks: bool,
 }
 
 impl<'a> Call<'a> {
@@ -123,6 +124,7 @@ impl<'a> Call<'a> {
             stdin: Vec::new(),
             timeout: settings.local_timeout,
             output_bytes_max: OUTPUT_BYTES_MAX,
+            asks: false,
         })
     }
 
@@ -175,6 +177,12 @@ impl<'a> Call<'a> {
         self
     }
 
+    /// Only asks whether something is there: a hard failure is an answer.
+    pub(super) fn asks(mut self) -> Self {
+        self.asks = true;
+        self
+    }
+
     /// Runs to the end, however it ends but by time.
     pub(super) async fn run(mut self) -> Result<Outcome, GitError> {
         self.environment.insert("GIT_CONFIG_COUNT".to_owned(), self.config.len().to_string());
@@ -192,6 +200,9 @@ impl<'a> Call<'a> {
             output_bytes_max: self.output_bytes_max,
         };
         let finished = self.git.inner.spawner.run(spec).await?;
+        if !self.asks && is_hard_failure(finished.ending) {
+            self.git.inner.known.forget();
+        }
         if finished.ending == Ending::TimedOut {
             return Err(GitError::Timeout { operation: self.operation, after: self.timeout });
         }
@@ -218,6 +229,15 @@ impl<'a> Call<'a> {
         let operation = self.operation;
         let not_text = |_| GitError::Failed { operation, message: "the answer is not UTF-8".to_owned() };
         Ok(String::from_utf8(self.output().await?).map_err(not_text)?.trim().to_owned())
+    }
+}
+
+/// Whether git ended as it does when it cannot go on: with 128 or 129, or by no will of its own. What it found may be
+/// damaged.
+fn is_hard_failure(ending: Ending) -> bool {
+    match ending {
+        Ending::Exited(code) => code >= 128,
+        Ending::Signalled(_) | Ending::TimedOut => true,
     }
 }
 

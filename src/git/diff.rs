@@ -5,9 +5,12 @@ mod place;
 mod raw;
 mod render;
 
+use std::sync::Arc;
+
 use pairbot_protocol::ids::{BaseSha, HeadSha};
 
 use super::command::LISTING_BYTES_MAX;
+use super::known::Comparison;
 use super::{GitError, Mirror, Treeish};
 use raw::counts;
 pub(super) use raw::raw_changes;
@@ -145,7 +148,7 @@ pub struct MalformedDiff {
 }
 
 /// How much of a diff is looked at. What is beyond is listed with [`ChangedFile::omitted`].
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DiffLimits {
     /// With more files than this, none is rendered.
     pub files_max: usize,
@@ -186,8 +189,22 @@ impl Mirror {
         from: &impl Treeish,
         to: &impl Treeish,
         limits: DiffLimits,
-    ) -> Result<Diff, GitError> {
-        let (from, to) = (from.as_str(), to.as_str());
+    ) -> Result<Arc<Diff>, GitError> {
+        let comparison = self.comparison(from.as_str(), to.as_str(), false, limits);
+        if let Some(diff) = self.git.inner.known.diff(&comparison) {
+            return Ok(diff);
+        }
+        let diff = Arc::new(self.compared(from.as_str(), to.as_str(), limits).await?);
+        self.git.inner.known.compared(comparison, &diff);
+        Ok(diff)
+    }
+
+    fn comparison(&self, from: &str, to: &str, since_parting: bool, limits: DiffLimits) -> Comparison {
+        let (from, to) = (from.to_owned(), to.to_owned());
+        Comparison { repository: self.repository(), from, to, since_parting, limits }
+    }
+
+    async fn compared(&self, from: &str, to: &str, limits: DiffLimits) -> Result<Diff, GitError> {
         let mut files = raw_changes(self, from, to, &[]).await?;
         if files.len() > limits.files_max {
             for file in &mut files {
@@ -233,11 +250,17 @@ impl Mirror {
         base: &BaseSha,
         head: &HeadSha,
         limits: DiffLimits,
-    ) -> Result<Diff, GitError> {
+    ) -> Result<Arc<Diff>, GitError> {
+        let comparison = self.comparison(Treeish::as_str(base), Treeish::as_str(head), true, limits);
+        if let Some(diff) = self.git.inner.known.diff(&comparison) {
+            return Ok(diff);
+        }
         let Some(parted) = self.merge_base(base, head).await? else {
             return Err(GitError::NotFound { what: format!("a common history of {base} and {head}") });
         };
-        self.diff(&parted, head, limits).await
+        let diff = self.diff(&parted, head, limits).await?;
+        self.git.inner.known.compared(comparison, &diff);
+        Ok(diff)
     }
 
     fn compare(

@@ -76,9 +76,17 @@ impl Mirror {
 
     /// Whether a commit is here.
     pub async fn has_commit(&self, commit: &impl Commitish) -> Result<bool, GitError> {
+        let known = &self.git.inner.known;
+        if known.has_commit(self.repository, Treeish::as_str(commit)) {
+            return Ok(true);
+        }
         let object = format!("{commit}^{{commit}}");
-        let outcome = self.call("cat-file")?.args(["-e", &object]).run().await?;
-        Ok(outcome.finished.succeeded())
+        let outcome = self.call("cat-file")?.args(["-e", &object]).asks().run().await?;
+        let found = outcome.finished.succeeded();
+        if found {
+            known.found_commit(self.repository, Treeish::as_str(commit));
+        }
+        Ok(found)
     }
 
     /// Packs what many small fetches and commits left behind. Nothing is dropped, so it is safe at any time.
@@ -136,13 +144,22 @@ impl Mirror {
         if !tree_files::exists(&self.path.join("HEAD")).await? {
             return Ok(false);
         }
+        let known = &self.git.inner.known;
+        if known.is_usable(self.repository) {
+            return Ok(true);
+        }
         let outcome = self.call("rev-parse")?.args(["--is-bare-repository"]).run().await?;
-        Ok(outcome.finished.succeeded())
+        let usable = outcome.finished.succeeded();
+        if usable {
+            known.found_usable(self.repository);
+        }
+        Ok(usable)
     }
 
     /// Builds an empty repository beside its place and moves it there in one step, so that a crash leaves either
     /// a whole mirror or none. What stood in its place is set aside first and then removed.
     async fn create(&self) -> Result<(), GitError> {
+        self.git.inner.known.forget();
         let mirrors = self.git.directory("mirrors");
         let suffix = self.git.inner.entropy.bits();
         let fresh = mirrors.join(format!("{}.new-{suffix:016x}", self.repository));

@@ -9,6 +9,7 @@ use std::time::Duration;
 use pairbot_protocol::ids::RepositoryId;
 
 use super::GitError;
+use super::known::Known;
 use crate::ports::{Entropy, Spawner};
 
 /// Settings of Pairbot's own git.
@@ -57,6 +58,7 @@ pub(super) struct Inner {
     pub(super) settings: GitSettings,
     mirror_locks: Mutex<BTreeMap<RepositoryId, Arc<tokio::sync::Mutex<()>>>>,
     sealed: Mutex<BTreeSet<PathBuf>>,
+    pub(super) known: Known,
 }
 
 impl fmt::Debug for Git {
@@ -82,8 +84,14 @@ impl Git {
             let path = data.join(part);
             super::tree_files::make_directory(&path).await?;
         }
-        let inner =
-            Inner { spawner, entropy, settings, mirror_locks: Mutex::default(), sealed: Mutex::default() };
+        let inner = Inner {
+            spawner,
+            entropy,
+            settings,
+            mirror_locks: Mutex::default(),
+            sealed: Mutex::default(),
+            known: Known::default(),
+        };
         Ok(Self { inner: Arc::new(inner) })
     }
 

@@ -78,18 +78,17 @@ async fn changes(
     home: &Home,
     head: &HeadSha,
 ) -> Result<(Workspace, Vec<ChangedFile>), Setback> {
-    let workspace = Workspace::fetch(tools, home, run.id).await?;
-    workspace.have(home, head).await?;
+    let workspace = Workspace::at_head(tools, home, run.id, head).await?;
     let diff = workspace.mirror.pull_request_diff(&workspace.base, head, DiffLimits::default()).await?;
-    let files = diff.files.into_iter().map(changed_file).collect();
+    let files = diff.files.iter().map(changed_file).collect();
     Ok((workspace, files))
 }
 
-fn changed_file(file: git::ChangedFile) -> ChangedFile {
+fn changed_file(file: &git::ChangedFile) -> ChangedFile {
     let count = |lines: u64| u32::try_from(lines).unwrap_or(u32::MAX);
     ChangedFile {
-        path: file.path,
-        old_path: file.old_path,
+        path: file.path.clone(),
+        old_path: file.old_path.clone(),
         additions: count(file.additions),
         deletions: count(file.deletions),
         binary: file.binary,

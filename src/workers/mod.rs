@@ -23,6 +23,7 @@ pub use pool::{PoolSettings, Workers};
 pub use setback::Setback;
 pub use sweep::sweep;
 pub use tools::{AgentSettings, Tools};
+pub use workspace::Fetches;
 
 use pairbot_protocol::ids::{FencingToken, TaskId};
 use pairbot_protocol::run::Run;

@@ -1,6 +1,7 @@
 //! A reviewer's task: the change as a diff, the files to look around in, and findings held against the diff.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use pairbot_protocol::finding::{FindingState, Place, Remark, Standing};
 use pairbot_protocol::ids::{HeadSha, ReviewerName, Round};
@@ -29,8 +30,7 @@ pub(super) async fn review(
     let Some(rules) = awaited(run, reviewer, head) else { return Err(Setback::Cancelled) };
     let home = tools.home(run).await?;
     let issue = home.client.issue(run.id.issue).await?;
-    let workspace = Workspace::fetch(tools, &home, run.id).await?;
-    workspace.have(&home, head).await?;
+    let workspace = Workspace::at_head(tools, &home, run.id, head).await?;
     let change = Change::read(run, reviewer, head, &home, &workspace).await?;
     let role = format!("review-{reviewer}");
     let opened = workspace.worktree(run.id, round, &role, head).await?;
@@ -89,9 +89,9 @@ fn awaited<'a>(run: &'a Run, reviewer: &ReviewerName, head: &HeadSha) -> Option<
 
 /// What a reviewer reads.
 struct Change {
-    whole: Diff,
+    whole: Arc<Diff>,
     /// What changed since the reviewer last looked; none in its first look.
-    delta: Option<Diff>,
+    delta: Option<Arc<Diff>>,
 }
 
 impl Change {

@@ -19,6 +19,7 @@ use crate::reconciler::Pulse;
 use crate::store::{SharedLimits, Store};
 
 use super::Setback;
+use super::workspace::Fetches;
 
 /// Everything a task may use.
 #[derive(Clone)]
@@ -43,6 +44,8 @@ pub struct Tools {
     pub agents: AgentSettings,
     /// Who is asked to look when something may have happened that nobody can tell.
     pub reconciler: Pulse,
+    /// What was fetched lately.
+    pub fetches: Fetches,
     /// Where temporary files of tasks go.
     pub scratch_dir: PathBuf,
     /// Cancelled when the server stops: who can end between two steps does.
