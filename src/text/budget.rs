@@ -108,14 +108,14 @@ pub(super) fn warning(run: &Run, facts: &RunFacts) -> String {
         return String::new();
     };
     let (share, then) = match warning {
-        Warning::Half => ("Half", "The run halts before it passes it."),
+        Warning::Half => ("Half of this run's budget is", "The run halts before it passes it."),
         Warning::FourFifths => (
-            "Four fifths",
+            "Four fifths of this run's budget are",
             "The run halts before it passes it, and keeps what was done. Someone with write access can raise it, \
              as under \"Commands\" below.",
         ),
     };
-    format!("> **{share} of this run's budget is spent:** {}. {then}", line(facts))
+    format!("> **{share} spent:** {}. {then}", line(facts))
 }
 
 /// What runs of this repository usually cost, while something may still be spent on this one.

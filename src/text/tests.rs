@@ -347,7 +347,7 @@ fn every_budget_that_is_used_up_says_whose_it_is_and_when_it_opens_again() {
             let check = check(&run, &"ready".parse().unwrap(), &head(), &facts());
             assert!(check.title.starts_with("budget-exhausted: "), "{}", check.title);
             texts.push(format!("{}\n  {}\n  {}", check.title, phase::headline(&run), phase::next(&run)));
-            assert!(!status_comment(&run, &facts()).contains("budget is spent"), "it is told already");
+            assert!(!status_comment(&run, &facts()).contains("of this run's budget"), "it is told already");
         }
     }
     insta::assert_snapshot!(texts.join("\n"));
@@ -361,7 +361,8 @@ fn the_status_comment_warns_when_half_and_four_fifths_of_the_budget_are_spent() 
         (facts.budget.limit_tokens, facts.budget.spent_tokens) = (Some(Tokens(100_000)), Tokens(tokens));
         status_comment(&validating(), &facts)
     };
-    let quoted = |text: &str| text.lines().find(|line| line.contains("budget is spent")).map(str::to_owned);
+    let quoted =
+        |text: &str| text.lines().find(|line| line.contains("of this run's budget")).map(str::to_owned);
     assert_eq!(quoted(&told(249, 49_999)), None);
     let lines = [told(250, 0), told(399, 10), told(400, 0), told(0, 80_000)];
     let lines = lines.map(|text| quoted(&text).unwrap());

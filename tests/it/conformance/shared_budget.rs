@@ -144,7 +144,7 @@ pub(super) async fn tokens_are_limited_beside_dollars(backend: &dyn Backend) {
     for (wanted, scope) in [(901, Scope::Run), (601, Scope::RepositoryDay), (301, Scope::InstallationMonth)] {
         let refusal = refused(store.reserve(&lease, amount(0, wanted), &limits, "call", at(1)).await);
         assert_eq!(refusal.exhausted, Exhausted::at(scope, Measure::Tokens, at(1)));
-        assert!(refusal.to_string().contains("tokens does not allow it"), "{refusal}");
+        assert!(refusal.to_string().contains("tokens, does not allow it"), "{refusal}");
     }
     // A call without a price costs no money, so a run with none left may make it.
     let call = store.reserve(&lease, amount(0, 300), &limits, "call", at(1)).await.unwrap();
