@@ -3,6 +3,7 @@
 
 mod addresses;
 mod agents;
+pub mod budgets;
 mod problem;
 mod source;
 mod storage;
@@ -22,6 +23,8 @@ pub use storage::{Bus, Database, StorageConfig};
 use addresses::{server_url_of, url};
 use problem::Problems;
 
+use crate::store::SharedLimits;
+
 /// Everything `pairbot serve` needs to know.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -35,6 +38,8 @@ pub struct Config {
     pub drain: Duration,
     /// Where state lives.
     pub storage: StorageConfig,
+    /// What runs may spend together.
+    pub budgets: SharedLimits,
     /// Whether agents may run commands.
     pub sandbox: Sandbox,
     /// What programs in the sandbox can read of this machine besides its system, such as tools in `/opt`.
@@ -155,6 +160,7 @@ impl Config {
         let port = parsed(source, &mut problems, "PORT", "3000", "a port from 0 to 65535");
         let drain = drain(source, &mut problems);
         let storage = StorageConfig::read(source, &mut problems);
+        let budgets = budgets::read(source, &mut problems);
         let sandbox = sandbox(source, &mut problems);
         let sandbox_read_only = sandbox_read_only(source, &mut problems);
         let models = ModelsConfig::read(source, &mut problems);
@@ -164,33 +170,38 @@ impl Config {
             .and_then(|text| url(&text, "OTEL_EXPORTER_OTLP_ENDPOINT", source, &mut problems));
         let log = log(source, &mut problems);
         let host = source.get("HOST").unwrap_or_else(|| "127.0.0.1".to_owned());
-        match (app, github, port, drain, storage, sandbox.zip(sandbox_read_only), log) {
-            (
-                Some(app),
-                Some(github),
-                Some(port),
-                Some(drain),
-                Some(storage),
-                Some((sandbox, sandbox_read_only)),
-                Some(log),
-            ) if problems.is_empty() => {
-                let listen = Listen { host, port };
-                Ok(Self {
-                    app,
-                    github,
-                    listen,
-                    drain,
-                    storage,
-                    sandbox,
-                    sandbox_read_only,
-                    models,
-                    agents,
-                    otlp_endpoint,
-                    log,
-                })
-            }
-            _ => Err(problems.into()),
+        let read = (app, github, port, drain, storage, budgets, sandbox.zip(sandbox_read_only), log);
+        let (
+            Some(app),
+            Some(github),
+            Some(port),
+            Some(drain),
+            Some(storage),
+            Some(budgets),
+            Some((sandbox, sandbox_read_only)),
+            Some(log),
+        ) = read
+        else {
+            return Err(problems.into());
+        };
+        if !problems.is_empty() {
+            return Err(problems.into());
         }
+        let listen = Listen { host, port };
+        Ok(Self {
+            app,
+            github,
+            listen,
+            drain,
+            storage,
+            budgets,
+            sandbox,
+            sandbox_read_only,
+            models,
+            agents,
+            otlp_endpoint,
+            log,
+        })
     }
 
     /// The secrets among the settings, which must never be written anywhere.

@@ -410,6 +410,7 @@ fn agent_settings(config: &Config, tuning: &Tuning) -> AgentSettings {
     AgentSettings {
         model,
         other_models,
+        budgets: config.budgets,
         scripted: tuning.scripted,
         turns_max: 80,
         command_timeout: Duration::from_mins(5),

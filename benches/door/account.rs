@@ -6,10 +6,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::Context;
 use async_trait::async_trait;
-use pairbot::gateway::{AccountError, BudgetAccount, ReservationId};
+use pairbot::gateway::{AccountError, BudgetAccount, ReservationId, Room};
 use pairbot::store::sqlite::SqliteStore;
-use pairbot::store::{self, Commit, Lease, Store, StoreError, TaskKinds};
+use pairbot::store::{self, Commit, Lease, SharedLimits, Store, StoreError, TaskKinds};
 use pairbot_protocol::apply;
+use pairbot_protocol::budget::{Amount, Limits, Scope};
 use pairbot_protocol::effect::{Effect, StoreChange, Work};
 use pairbot_protocol::event::Event;
 use pairbot_protocol::ids::{
@@ -38,7 +39,7 @@ pub(crate) async fn of(folder: &Path, memory: bool) -> anyhow::Result<Arc<dyn Bu
             run_after: apply::opened(id, installation, &by, &issue, NOW),
             events: vec![Event::Opened { run: id, installation, by, issue, at: NOW }],
             effects: vec![
-                Effect::Store(StoreChange::SetBudget { limit: LIMIT }),
+                Effect::Store(StoreChange::SetBudget { limit: LIMIT, tokens: None }),
                 Effect::Work(Work::Create { round: Round::FIRST, attempt: 1, onto: None }),
             ],
             at: NOW,
@@ -62,13 +63,14 @@ fn unavailable(error: StoreError) -> AccountError {
 
 #[async_trait]
 impl BudgetAccount for Durable {
-    async fn remaining(&self) -> Result<Money, AccountError> {
+    async fn remaining(&self) -> Result<Room, AccountError> {
         let budget = self.store.budget(self.lease.run()).await.map_err(unavailable)?;
-        Ok(budget.limit.minus(budget.spent).minus(budget.reserved))
+        Ok(Room::within([(Scope::Run, budget.limits(), budget.taken())], NOW))
     }
 
-    async fn reserve(&self, amount: Money, purpose: &str) -> Result<ReservationId, AccountError> {
-        let id = self.store.reserve(&self.lease, amount, purpose, NOW).await.map_err(unavailable)?;
+    async fn reserve(&self, amount: Amount, purpose: &str) -> Result<ReservationId, AccountError> {
+        let reserved = self.store.reserve(&self.lease, amount, &SharedLimits::NONE, purpose, NOW).await;
+        let id = reserved.map_err(unavailable)?;
         Ok(ReservationId(id.0))
     }
 
@@ -92,11 +94,12 @@ struct Memory(AtomicU64);
 
 #[async_trait]
 impl BudgetAccount for Memory {
-    async fn remaining(&self) -> Result<Money, AccountError> {
-        Ok(LIMIT)
+    async fn remaining(&self) -> Result<Room, AccountError> {
+        let limits = Limits { money: Some(LIMIT), tokens: None };
+        Ok(Room::within([(Scope::Run, limits, Amount::ZERO)], NOW))
     }
 
-    async fn reserve(&self, _: Money, _: &str) -> Result<ReservationId, AccountError> {
+    async fn reserve(&self, _: Amount, _: &str) -> Result<ReservationId, AccountError> {
         Ok(ReservationId(self.0.fetch_add(1, Ordering::Relaxed)))
     }
 

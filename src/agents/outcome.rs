@@ -1,5 +1,6 @@
 //! What an agent gives back.
 
+use pairbot_protocol::budget::Exhausted;
 use pairbot_protocol::finding::{Answer, Severity, Verification};
 use pairbot_protocol::ids::{Money, Timestamp, Usage};
 use serde::{Deserialize, Serialize};
@@ -97,9 +98,14 @@ pub struct ReviewOutcome {
 /// What ended a task without a product.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AgentFailure {
-    /// The next call does not fit the budget. More money lets the task go on where it was.
-    #[error("the budget does not pay for the next call: {0}")]
-    BudgetExhausted(String),
+    /// The next call does not fit a budget. More room in it lets the task go on where it was.
+    #[error("the budget does not pay for the next call: {why}")]
+    BudgetExhausted {
+        /// Which budget, and when it opens again.
+        exhausted: Exhausted,
+        /// What is missing.
+        why: String,
+    },
     /// The provider is down or asked for a pause. The task goes on where it was, not before `until`.
     #[error("the model's provider is not available: {reason}")]
     ProviderUnavailable {
@@ -155,7 +161,9 @@ impl From<CallError> for AgentFailure {
             CallError::UnknownModel(_) | CallError::NoProvider { .. } | CallError::NotSpoken { .. } => {
                 Self::Misconfigured(error.to_string())
             }
-            CallError::BudgetExhausted { .. } => Self::BudgetExhausted(error.to_string()),
+            CallError::BudgetExhausted { exhausted, .. } => {
+                Self::BudgetExhausted { exhausted, why: error.to_string() }
+            }
             CallError::LeaseLost => Self::LeaseLost,
             CallError::Account(why) => Self::Store(why),
             CallError::Snooze { until, reason } | CallError::ProviderDown { until, reason, .. } => {

@@ -67,6 +67,13 @@ fn valid(path: &Path, policy: &Policy) -> String {
     }
     line("rounds", policy.rounds_max.to_string());
     line("budget.run", policy.run_budget.to_string());
+    let lowered = |limit: Option<String>| match limit {
+        Some(limit) => format!("{limit}, or the operator's limit where that is lower"),
+        None => "the operator's limit".to_owned(),
+    };
+    line("budget.day", lowered(policy.day_budget.money.map(|money| money.to_string())));
+    line("budget.tokens.run", policy.run_tokens.map_or("no limit".to_owned(), |tokens| tokens.to_string()));
+    line("budget.tokens.day", lowered(policy.day_budget.tokens.map(|tokens| tokens.to_string())));
     line("time.run", policy::duration(policy.run_ms_max));
     line("time.task", policy::duration(policy.task_ms_max));
     for (name, kind) in &policy.gates {
@@ -144,6 +151,11 @@ mod tests {
             "{checked:?}"
         );
         assert!(checked.report.contains("time.run           2h\n"), "{checked:?}");
+        assert!(checked.report.contains("budget.day         the operator's limit\n"), "{checked:?}");
+        let checked = check_text("budget: { day: 12, tokens: { run: 200k } }\n");
+        let day = "budget.day         $12.00, or the operator's limit where that is lower\n";
+        assert!(checked.report.contains(day), "{checked:?}");
+        assert!(checked.report.contains("budget.tokens.run  200,000 tokens\n"), "{checked:?}");
     }
 
     #[test]

@@ -11,12 +11,14 @@ use std::sync::Arc;
 
 use clap::Args;
 
+use super::operator::limit;
 use super::{runtime, say};
 use crate::adapters::{SystemClock, SystemEntropy, SystemSpawner};
 use crate::config::{Config, Source, default_file};
 use crate::gateway::ProviderClient;
 use crate::github::HttpTransport;
 use crate::server::{self, Machine};
+use crate::store::SharedLimits;
 
 /// Arguments of `doctor`.
 #[derive(Debug, Args)]
@@ -109,12 +111,43 @@ async fn examine(config: &Config) -> anyhow::Result<Vec<Line>> {
     }
     lines.extend(machine::examine(config, &machine).await);
     lines.extend(models::examine(&config.models).await?);
+    lines.push(budgets(&config.budgets));
     Ok(lines)
+}
+
+/// What bounds the bill. A run's own budget is the policy's.
+fn budgets(limits: &SharedLimits) -> Line {
+    let SharedLimits { repository_day, installation_month } = *limits;
+    let what = format!(
+        "budgets: {} a repository and day, {} an installation and month",
+        limit(repository_day),
+        limit(installation_month)
+    );
+    if repository_day.is_none() || installation_month.is_none() {
+        let mend = "set PAIRBOT_REPOSITORY_DAY_USD and PAIRBOT_INSTALLATION_MONTH_USD, or what people label decides \
+                    the bill";
+        Line::warn(what, mend)
+    } else {
+        Line::ok(what)
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use pairbot_protocol::budget::Limits;
+
     use super::*;
+
+    #[test]
+    fn a_bill_without_a_bound_is_warned_of() {
+        let limits = crate::config::budgets::defaults();
+        let line = budgets(&limits).to_string();
+        assert_eq!(line, "ok    budgets: $50.00 a repository and day, $500.00 an installation and month");
+        let unbound = SharedLimits { installation_month: Limits::NONE, ..limits };
+        assert!(
+            budgets(&unbound).to_string().starts_with("warn  budgets: $50.00 a repository and day, no limit")
+        );
+    }
 
     #[test]
     fn a_line_says_how_to_mend_what_is_wrong_and_no_more() {

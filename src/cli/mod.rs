@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand.
 
 mod backup;
+mod budget;
 mod cage_probe;
 pub mod check_policy;
 mod demo;
@@ -44,6 +45,8 @@ enum Command {
     Runs(runs::Arguments),
     /// Tells the life of a run: signals, decisions, tasks, cost
     Explain(explain::Arguments),
+    /// Tells what repositories and installations have spent of what they may, and what a run has cost
+    Budget(budget::Arguments),
     /// Copies the database, while the server runs or not
     Backup(backup::Arguments),
     /// Forgets what ended long ago, and keeps the proof of it
@@ -87,6 +90,7 @@ pub fn main() -> ExitCode {
         Command::Dlq(arguments) => dlq::run(&arguments),
         Command::Runs(arguments) => runs::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
+        Command::Budget(arguments) => budget::run(&arguments),
         Command::Backup(arguments) => backup::run(&arguments),
         Command::Prune(arguments) => prune::run(&arguments),
         Command::VerifyLedger(arguments) => verify_ledger::run(&arguments),

@@ -4,11 +4,13 @@ use std::path::PathBuf;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use clap::Args;
-use pairbot_protocol::ids::Timestamp;
+use pairbot_protocol::budget::Limits;
+use pairbot_protocol::ids::{Money, Timestamp};
 use serde::Serialize;
 
 use super::say;
-use crate::config::{Database, LogConfig, LogFormat, Source, StorageConfig, default_file};
+use crate::config::{Database, LogConfig, LogFormat, Source, StorageConfig, budgets, default_file};
+use crate::store::SharedLimits;
 use crate::store::sqlite::SqliteStore;
 use crate::telemetry::{self, redact::Redactor};
 
@@ -26,9 +28,17 @@ pub(super) struct Options {
 impl Options {
     /// The file of the store.
     pub(super) fn database(&self) -> anyhow::Result<PathBuf> {
-        let file = self.config.as_deref().unwrap_or(default_file());
-        let Database::Sqlite { path } = StorageConfig::load(&Source::of_process(file))?.database;
+        let Database::Sqlite { path } = StorageConfig::load(&self.source())?.database;
         Ok(path)
+    }
+
+    /// What runs may spend together by the settings here.
+    pub(super) fn budgets(&self) -> anyhow::Result<SharedLimits> {
+        Ok(budgets::load(&self.source())?)
+    }
+
+    fn source(&self) -> Source {
+        Source::of_process(self.config.as_deref().unwrap_or(default_file()))
     }
 
     /// Opens the store beside whoever has it.
@@ -55,6 +65,20 @@ pub(super) fn moment(at: Timestamp) -> String {
         .ok()
         .and_then(DateTime::<Utc>::from_timestamp_millis)
         .map_or_else(|| at.unix_ms.to_string(), |at| at.to_rfc3339_opts(SecondsFormat::Millis, true))
+}
+
+/// For programs, which want a number. Nothing is reckoned with it.
+#[expect(clippy::cast_precision_loss, reason = "exact up to nine billion dollars")]
+pub(super) fn dollars(money: Money) -> f64 {
+    money.microdollars as f64 / 1e6
+}
+
+/// What limits a budget, in words.
+pub(super) fn limit(limits: Limits) -> String {
+    let money = limits.money.map(|limit| limit.to_string());
+    let tokens = limits.tokens.map(|limit| limit.to_string());
+    let words: Vec<String> = money.into_iter().chain(tokens).collect();
+    if words.is_empty() { "no limit".to_owned() } else { words.join(" and ") }
 }
 
 /// Who gives the command, as the operating system knows them.

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Args;
 use serde::Serialize;
 
-use super::operator::{Options, brief, columns, moment};
+use super::operator::{Options, brief, columns, dollars, moment};
 use super::runtime;
 use crate::store::{RunFilter, RunSummary, Store};
 
@@ -58,12 +58,6 @@ impl Told {
             updated_at: moment(summary.updated_at),
         }
     }
-}
-
-/// For programs, which want a number. Nothing is reckoned with it.
-#[expect(clippy::cast_precision_loss, reason = "exact up to nine billion dollars")]
-fn dollars(money: pairbot_protocol::ids::Money) -> f64 {
-    money.microdollars as f64 / 1e6
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {

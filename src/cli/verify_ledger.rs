@@ -35,7 +35,7 @@ struct Report {
 
 #[derive(Debug, Serialize)]
 struct Told {
-    run: String,
+    run: Option<String>,
     seq: Option<u64>,
     what: String,
 }
@@ -58,7 +58,11 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         faults: audited
             .faults
             .iter()
-            .map(|fault| Told { run: fault.run.to_string(), seq: fault.seq, what: fault.what.clone() })
+            .map(|fault| Told {
+                run: fault.run.map(|run| run.to_string()),
+                seq: fault.seq,
+                what: fault.what.clone(),
+            })
             .collect(),
         pruned,
     };

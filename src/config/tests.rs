@@ -1,3 +1,6 @@
+use pairbot_protocol::budget::Limits;
+use pairbot_protocol::ids::{Money, Tokens};
+
 use super::*;
 use crate::agents::vendor::{AgentSpec, Manner};
 use crate::gateway::ProviderKind;
@@ -38,6 +41,38 @@ fn credentials_are_enough() {
     assert_eq!(config.log, LogConfig::default());
     assert!(config.models.anthropic.is_none() && config.models.openai.is_none());
     assert!(config.models.gemini.is_none());
+    assert_eq!(config.budgets, budgets::defaults());
+}
+
+#[test]
+fn a_budget_is_limited_unless_the_operator_says_none() {
+    let config = load(&[
+        ("PAIRBOT_REPOSITORY_DAY_USD", "12.50"),
+        ("PAIRBOT_REPOSITORY_DAY_TOKENS", "20M"),
+        ("PAIRBOT_INSTALLATION_MONTH_USD", "none"),
+    ]);
+    let day = Limits { money: Some(Money::from_cents(1_250)), tokens: Some(Tokens(20_000_000)) };
+    assert_eq!(config.budgets, SharedLimits { repository_day: day, installation_month: Limits::NONE });
+    let file = source(&[]).with_file("pairbot.toml".as_ref(), "repository_day_usd = 20\n");
+    let config = Config::load(&file).unwrap();
+    assert_eq!(config.budgets.repository_day.money, Some(Money::from_cents(2_000)));
+    for wrong in ["0", "-1", "much", "unlimited"] {
+        let found = problems(&[("PAIRBOT_INSTALLATION_MONTH_USD", wrong)]);
+        assert!(found.iter().any(|problem| problem.contains("nor `none` for no limit")), "{wrong} {found:?}");
+    }
+}
+
+#[test]
+fn every_setting_is_described_for_people() {
+    let readme = include_str!("../../README.md");
+    let described = |name: &&str| readme.contains(&format!("`{name}`"));
+    let missing: Vec<_> = NAMES.iter().filter(|name| !described(name)).collect();
+    assert!(missing.is_empty(), "not in the README: {missing:?}");
+    let (day, month) = (budgets::REPOSITORY_DAY, budgets::INSTALLATION_MONTH);
+    for (name, limit) in [("PAIRBOT_REPOSITORY_DAY_USD", day), ("PAIRBOT_INSTALLATION_MONTH_USD", month)] {
+        let row = format!("| `{name}` | `{}` |", limit.microdollars / 1_000_000);
+        assert!(readme.contains(&row), "{row}");
+    }
 }
 
 #[test]

@@ -16,13 +16,14 @@ use tempfile::TempDir;
 use crate::adapters::{SystemClock, SystemEntropy, SystemSpawner};
 use crate::config::{
     AgentsConfig, AppConfig, Bus, Config, Database, GitHubConfig, Listen, LogConfig, ModelsConfig,
-    ProviderConfig, Sandbox, StorageConfig,
+    ProviderConfig, Sandbox, StorageConfig, budgets,
 };
 use crate::gateway::ProviderClient;
 use crate::github::HttpTransport;
 use crate::http::webhook::EVENTS;
 use crate::ports::Clock;
 use crate::server::{Machine, Server, Tuning};
+use crate::store::SharedLimits;
 
 /// The repository on the stage.
 pub const REPOSITORY: &str = "octo-org/invoice";
@@ -60,6 +61,8 @@ pub struct StageSettings {
     pub models: Models,
     /// How the server behaves.
     pub tuning: Tuning,
+    /// What runs may spend together.
+    pub budgets: SharedLimits,
     /// Whether agents and gates may run commands.
     pub sandbox: Sandbox,
     /// Agents of other vendors that the operator allows.
@@ -77,6 +80,7 @@ impl Default for StageSettings {
             files: files.into_iter().map(|(path, text)| (path.to_owned(), text.to_owned())).collect(),
             models: Models::Scripted { extra: Vec::new() },
             tuning: Tuning { scripted: true, ..Tuning::default() },
+            budgets: budgets::defaults(),
             sandbox: Sandbox::NoneAccepted,
             agents: AgentsConfig::default(),
             clocks: None,
@@ -118,16 +122,9 @@ impl Stage {
         let key = AppKey::generate()?;
         let (app, installation) = people(&github, &settings.files, &key)?;
         let (models, providers) = models(settings.models).await?;
-        let mut config = config(
-            &github,
-            app,
-            &key,
-            providers,
-            data.path().to_owned(),
-            settings.server_port,
-            settings.sandbox,
-        );
-        config.agents = settings.agents;
+        let data_dir = data.path().to_owned();
+        let config = config(&github, app, &key, providers, data_dir, settings.server_port, settings.sandbox);
+        let config = Config { budgets: settings.budgets, agents: settings.agents, ..config };
         let machine = Machine {
             clock,
             entropy: Arc::new(SystemEntropy),
@@ -238,6 +235,7 @@ fn config(
             bus: Bus::Embedded,
             retention_days: None,
         },
+        budgets: budgets::defaults(),
         sandbox,
         sandbox_read_only: Vec::new(),
         models,

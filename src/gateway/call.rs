@@ -1,14 +1,16 @@
 //! One call: reserve, forward, settle; and again where that helps.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pairbot_protocol::ids::{Money, Timestamp};
+use pairbot_protocol::budget::{Exhausted, Quantity};
+use pairbot_protocol::ids::Timestamp;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::account::{AccountError, BudgetAccount};
+use super::account::{AccountError, BudgetAccount, Lack};
 use super::circuit::{Admission, Circuit, CircuitSettings};
 use super::estimate;
 use super::message::{ModelRequest, Reply};
@@ -46,7 +48,7 @@ impl Default for GatewaySettings {
 /// Why a call got no answer. Whatever was spent on the way is settled in the account.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CallError {
-    /// The model has no price.
+    /// The model has no price, and no budget counts tokens.
     #[error(transparent)]
     UnknownModel(#[from] UnknownModel),
     /// The server has no key for the provider.
@@ -63,13 +65,15 @@ pub enum CallError {
         /// The provider.
         provider: ProviderKind,
     },
-    /// The worst case of the call does not fit what is left of the budget.
-    #[error("the call needs up to {needed} but only {remaining} of the budget remain")]
+    /// The worst case of the call does not fit what is left of a budget.
+    #[error("the call needs up to {needed} but only {remaining} of {exhausted} remain")]
     BudgetExhausted {
-        /// What is left.
-        remaining: Money,
-        /// What the shortest useful call could cost.
-        needed: Money,
+        /// Which budget, and when it opens again.
+        exhausted: Exhausted,
+        /// What is left of it.
+        remaining: Quantity,
+        /// What the shortest useful call could cost or use.
+        needed: Quantity,
     },
     /// The task belongs to someone else now.
     #[error("the task's lease was lost before the call could be paid")]
@@ -106,13 +110,19 @@ pub enum CallError {
 impl From<AccountError> for CallError {
     fn from(error: AccountError) -> Self {
         match error {
-            AccountError::Exhausted { limit, spent, reserved } => {
+            AccountError::Exhausted { exhausted, limit, spent, reserved } => {
                 let remaining = limit.minus(spent).minus(reserved);
-                Self::BudgetExhausted { remaining, needed: remaining }
+                Self::BudgetExhausted { exhausted, remaining, needed: remaining }
             }
             AccountError::LeaseLost => Self::LeaseLost,
             AccountError::Unavailable(why) => Self::Account(why),
         }
+    }
+}
+
+impl From<Lack> for CallError {
+    fn from(Lack { exhausted, remaining, needed }: Lack) -> Self {
+        Self::BudgetExhausted { exhausted, remaining, needed }
     }
 }
 
@@ -163,9 +173,30 @@ impl Gateway {
         Self { transport: Box::new(transport), clock, entropy, prices, settings, providers }
     }
 
-    /// What is known of a model: its window, its longest answer, its price.
-    pub fn facts(&self, request: &super::ModelChoice) -> Result<&ModelFacts, UnknownModel> {
-        self.prices.facts(request)
+    /// What is known of a model that has a price: its window, its longest answer, its price.
+    pub fn facts(&self, model: &super::ModelChoice) -> Result<&ModelFacts, UnknownModel> {
+        self.prices.facts(model)
+    }
+
+    /// How much a model can hold and write, priced or not.
+    pub fn sizes(&self, model: &super::ModelChoice) -> ModelFacts {
+        self.prices.without_price(model)
+    }
+
+    /// What is known of a model that is to be called. One without a price is counted in tokens alone, where a budget
+    /// limits those; where none does, nothing would limit it.
+    pub(super) async fn facts_for(
+        &self,
+        account: &dyn BudgetAccount,
+        model: &super::ModelChoice,
+    ) -> Result<Cow<'_, ModelFacts>, CallError> {
+        match self.prices.facts(model) {
+            Ok(facts) => Ok(Cow::Borrowed(facts)),
+            Err(unknown) => match account.remaining().await?.tokens {
+                Some(_) => Ok(Cow::Owned(self.prices.without_price(model))),
+                None => Err(unknown.into()),
+            },
+        }
     }
 
     /// Whether a provider is configured.
@@ -178,9 +209,10 @@ impl Gateway {
     /// If the returned future is dropped midway, the attempt under way stays reserved in the account, because it may
     /// have been charged: see [`BudgetAccount`].
     pub async fn call(&self, account: &dyn BudgetAccount, request: ModelRequest) -> Result<Reply, CallError> {
-        let facts = self.prices.facts(&request.model)?;
         let kind = request.model.provider;
         let wire = kind.wire().ok_or(CallError::NotSpoken { provider: kind })?;
+        let facts = self.facts_for(account, &request.model).await?;
+        let facts = facts.as_ref();
         let provider = self.providers.get(&kind).ok_or(CallError::NoProvider { provider: kind })?;
         let mut failures = 0;
         loop {

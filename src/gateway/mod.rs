@@ -1,4 +1,4 @@
-//! The only way to a model: money is reserved before a call and settled after it (promise P3).
+//! The only way to a model: money and tokens are reserved before a call and settled after it (promise P3).
 //!
 //! [`Gateway::call`] estimates the worst case of a request, reserves it from the caller's
 //! [`BudgetAccount`](account::BudgetAccount), forwards the request to the provider, and settles what the provider
@@ -23,7 +23,7 @@ pub mod transport;
 
 use std::time::Duration;
 
-pub use account::{AccountError, BudgetAccount, ReservationId};
+pub use account::{AccountError, BudgetAccount, Lack, Left, ReservationId, Room};
 pub use call::{CallError, Gateway, GatewaySettings};
 pub use circuit::CircuitSettings;
 pub use door::{Api, CallOutcome, Door, DoorCall, DoorError, Spent, Visit};

@@ -1,6 +1,7 @@
 //! The money of one attempt: what is set aside before it is sent, and what takes its place when it has ended. The
 //! builtin agent's calls and those through a [door](super::door) are paid here and nowhere else (promise P3).
 
+use pairbot_protocol::budget::Amount;
 use pairbot_protocol::ids::{Money, Usage};
 
 use super::account::{AccountError, BudgetAccount, ReservationId};
@@ -28,7 +29,7 @@ pub(super) struct Need<'a> {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Paid {
     pub(super) reservation: ReservationId,
-    pub(super) reserved: Money,
+    pub(super) reserved: Amount,
     /// The usage that the reservation covers.
     pub(super) worst: Usage,
     cache: CacheLife,
@@ -70,12 +71,14 @@ pub(super) async fn set_aside(
     purpose: &str,
 ) -> Result<Paid, CallError> {
     let Need { facts, input_tokens, cache, output_wanted, output_floor } = *need;
-    let needed = facts.worst_cost(input_tokens, output_floor, cache);
-    let mut remaining = account.remaining().await?;
+    let needed = facts.worst(input_tokens, output_floor, cache);
+    let mut room = account.remaining().await?;
     for _ in 0..FITTINGS_MAX {
-        let output_tokens = facts.output_tokens_within(remaining, input_tokens, cache).min(output_wanted);
-        let reserved = facts.worst_cost(input_tokens, output_tokens, cache);
-        if output_tokens < output_floor || reserved > remaining {
+        let paid_for = facts.output_tokens_within(room.money.amount, input_tokens, cache);
+        let counted = room.tokens_left().0.saturating_sub(input_tokens);
+        let output_tokens = paid_for.min(counted).min(output_wanted);
+        let reserved = facts.worst(input_tokens, output_tokens, cache);
+        if output_tokens < output_floor || room.lacks(reserved).is_some() {
             break;
         }
         match account.reserve(reserved, purpose).await {
@@ -83,13 +86,12 @@ pub(super) async fn set_aside(
                 let worst = Usage { input_tokens, output_tokens, ..Usage::default() };
                 return Ok(Paid { reservation, reserved, worst, cache });
             }
-            Err(AccountError::Exhausted { limit, spent, reserved }) => {
-                remaining = limit.minus(spent).minus(reserved);
-            }
+            // Other calls were faster, in whichever budget: see what they left.
+            Err(AccountError::Exhausted { .. }) => room = account.remaining().await?,
             Err(other @ (AccountError::LeaseLost | AccountError::Unavailable(_))) => return Err(other.into()),
         }
     }
-    Err(CallError::BudgetExhausted { remaining, needed })
+    Err(room.lacks(needed).unwrap_or_else(|| room.lack_of_money(needed)).into())
 }
 
 /// Puts what an attempt did cost, as far as it is known and in full where it is not, in the place of its reservation.
@@ -107,9 +109,11 @@ pub(super) async fn settle(
     if bill == Bill::Unreported {
         tracing::warn!(%model, "a model's answer reports no usage; charged in full as reserved");
     }
-    if cost > paid.reserved {
+    let tokens = usage.total();
+    if cost > paid.reserved.money || tokens > paid.reserved.tokens {
         // The estimate is meant to be an upper bound; the account must still know the truth.
-        tracing::error!(%model, %cost, reserved = %paid.reserved, "a call cost more than was reserved");
+        let Amount { money, tokens: tokens_reserved } = paid.reserved;
+        tracing::error!(%model, %cost, reserved = %money, %tokens, %tokens_reserved, "a call took more than was reserved");
     }
     account.settle(paid.reservation, cost, usage, &model.model).await?;
     Ok(Receipt { usage, cost })
@@ -117,7 +121,7 @@ pub(super) async fn settle(
 
 /// What is to be paid, or nothing if the attempt was free.
 fn receipt(facts: &ModelFacts, paid: Paid, bill: Bill) -> Option<Receipt> {
-    let full = Receipt { usage: paid.worst, cost: paid.reserved };
+    let full = Receipt { usage: paid.worst, cost: paid.reserved.money };
     // Of an answer that was not seen to its end only the sum of its cache writes is known: the dearer kind counts.
     let dearest = |usage: Usage| match paid.cache {
         CacheLife::Usual => facts.cost(usage),
@@ -132,7 +136,7 @@ fn receipt(facts: &ModelFacts, paid: Paid, bill: Bill) -> Option<Receipt> {
         // What was read is known; what was written before the cut is not, so it counts in full.
         Bill::Failed(Charge::Unknown { input: Some(input) }) => {
             let usage = Usage { output_tokens: paid.worst.output_tokens, ..input };
-            Some(Receipt { usage, cost: dearest(usage).min(paid.reserved) })
+            Some(Receipt { usage, cost: dearest(usage).min(paid.reserved.money) })
         }
         Bill::Outgrown { input, output_tokens } => {
             let output_tokens = output_tokens.max(paid.worst.output_tokens);

@@ -1,17 +1,24 @@
 //! What a model costs and how much it can hold.
 //!
 //! The table ships as `prices.toml` and an operator's own file of the same form adds to it or replaces entries. A
-//! model that is in neither is refused: what has no price cannot be reserved.
+//! model that is in neither has no price: it is called only where a budget counts tokens.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
-use pairbot_protocol::ids::{Money, Usage};
+use pairbot_protocol::budget::Amount;
+use pairbot_protocol::ids::{Money, Tokens, Usage};
 use serde::{Deserialize, Serialize};
 
 use super::providers::ProviderKind;
 
 const SHIPPED: &str = include_str!("prices.toml");
+
+/// What is taken for the window and the longest answer of a model of which nothing is known. Where it is too much, the
+/// provider says so and the conversation is shortened.
+const UNKNOWN_CONTEXT_TOKENS: u64 = 128_000;
+/// See [`UNKNOWN_CONTEXT_TOKENS`].
+const UNKNOWN_OUTPUT_TOKENS: u64 = 8_192;
 
 /// A provider and one of its models.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -36,11 +43,12 @@ impl fmt::Display for ModelChoice {
     }
 }
 
-/// A model without an entry in the price table.
+/// A model without a price.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "no price is known for the model `{model}` of {provider}, so no call to it can be budgeted; add an entry \
-     `[[model]]` with provider, name, context_tokens, output_tokens and [model.price] to the operator's price file"
+    "no price is known for the model `{model}` of {provider}, so no call to it can be budgeted in dollars; add an \
+     entry `[[model]]` with provider, name, context_tokens, output_tokens and [model.price] to the operator's price \
+     file, or set a budget in tokens (`budget.tokens` in the policy, or PAIRBOT_REPOSITORY_DAY_TOKENS)"
 )]
 pub struct UnknownModel {
     /// The provider.
@@ -80,6 +88,8 @@ pub enum CacheLife {
 }
 
 impl Price {
+    const NOTHING: Self = Self { input: 0, cache_write: 0, cache_write_hour: 0, cache_read: 0, output: 0 };
+
     /// The exact cost, a started microdollar counted whole. Of the tokens written to the cache, `hour_tokens` are kept
     /// for an hour.
     fn cost(self, usage: Usage, hour_tokens: u64) -> Money {
@@ -115,7 +125,8 @@ pub struct ModelFacts {
     pub output_tokens: u64,
     /// The request field that limits the output, for OpenAI-compatible servers that know only the older one.
     pub output_limit_field: OutputLimitField,
-    price: Price,
+    /// None for a model that is counted in tokens only.
+    price: Option<Price>,
     /// Dearer prices for a whole request whose input is longer than this many tokens.
     long: Option<(u64, Price)>,
 }
@@ -150,6 +161,12 @@ impl ModelFacts {
         worst.cost(Usage { input_tokens, output_tokens, ..Usage::default() }, 0)
     }
 
+    /// The most that a call can cost and use.
+    pub fn worst(&self, input_tokens: u64, output_tokens: u64, cache: CacheLife) -> Amount {
+        let tokens = Tokens(input_tokens.saturating_add(output_tokens));
+        Amount { money: self.worst_cost(input_tokens, output_tokens, cache), tokens }
+    }
+
     /// The most output tokens that `budget` pays for after an input of `input_tokens`.
     pub fn output_tokens_within(&self, budget: Money, input_tokens: u64, cache: CacheLife) -> u64 {
         let input = self.worst_cost(input_tokens, 0, cache).microdollars;
@@ -161,20 +178,21 @@ impl ModelFacts {
     }
 
     fn dearest_for(&self, input_tokens_max: u64) -> Price {
-        let price = self.price_for(input_tokens_max);
+        let (price, usual) = (self.price_for(input_tokens_max), self.price_for(0));
         Price {
-            input: price.input.max(self.price.input),
-            cache_write: price.cache_write.max(self.price.cache_write),
-            cache_write_hour: price.cache_write_hour.max(self.price.cache_write_hour),
-            cache_read: price.cache_read.max(self.price.cache_read),
-            output: price.output.max(self.price.output),
+            input: price.input.max(usual.input),
+            cache_write: price.cache_write.max(usual.cache_write),
+            cache_write_hour: price.cache_write_hour.max(usual.cache_write_hour),
+            cache_read: price.cache_read.max(usual.cache_read),
+            output: price.output.max(usual.output),
         }
     }
 
+    /// What is not priced costs nothing here: it is its tokens that are limited.
     fn price_for(&self, input_tokens: u64) -> Price {
         match self.long {
             Some((above, price)) if input_tokens > above => price,
-            Some(_) | None => self.price,
+            Some(_) | None => self.price.unwrap_or(Price::NOTHING),
         }
     }
 }
@@ -200,13 +218,27 @@ impl PriceTable {
         Ok(table)
     }
 
-    /// What is known of a model. A dated name (`-20250929`, `-2025-08-07`) is the undated one unless listed itself.
+    /// What is known of a model that has a price. A dated name (`-20250929`, `-2025-08-07`) is the undated one unless
+    /// listed itself.
     pub fn facts(&self, choice: &ModelChoice) -> Result<&ModelFacts, UnknownModel> {
-        let undated = choice.undated();
-        self.models
-            .get(choice)
-            .or_else(|| self.models.get(&undated))
+        self.listed(choice)
+            .filter(|facts| facts.price.is_some())
             .ok_or_else(|| UnknownModel { provider: choice.provider, model: choice.model.clone() })
+    }
+
+    /// What is known, or taken for known, of a model that may have no price.
+    pub fn without_price(&self, choice: &ModelChoice) -> ModelFacts {
+        self.listed(choice).cloned().unwrap_or(ModelFacts {
+            context_tokens: UNKNOWN_CONTEXT_TOKENS,
+            output_tokens: UNKNOWN_OUTPUT_TOKENS,
+            output_limit_field: OutputLimitField::default(),
+            price: None,
+            long: None,
+        })
+    }
+
+    fn listed(&self, choice: &ModelChoice) -> Option<&ModelFacts> {
+        self.models.get(choice).or_else(|| self.models.get(&choice.undated()))
     }
 
     /// Every model with a price, for `doctor` and for messages.
@@ -260,7 +292,8 @@ struct PriceEntry {
     output_tokens: u64,
     #[serde(default)]
     output_limit_field: OutputLimitField,
-    price: PriceLine,
+    /// Left out for a model that is counted in tokens only.
+    price: Option<PriceLine>,
     long: Option<LongPriceLine>,
 }
 
@@ -290,11 +323,17 @@ impl PriceEntry {
                 self.name
             )));
         }
+        if self.price.is_none() && self.long.is_some() {
+            return Err(PriceTableError(format!("model `{}`: `long` needs `price` beside it", self.name)));
+        }
         Ok(ModelFacts {
             context_tokens: self.context_tokens,
             output_tokens: self.output_tokens,
             output_limit_field: self.output_limit_field,
-            price: self.price.read(self.provider, &self.name)?,
+            price: match &self.price {
+                Some(price) => Some(price.read(self.provider, &self.name)?),
+                None => None,
+            },
             long: match &self.long {
                 Some(long) => Some((long.above_input_tokens, long.price.read(self.provider, &self.name)?)),
                 None => None,
@@ -370,6 +409,25 @@ mod tests {
     fn a_model_without_price_is_refused_with_the_way_out() {
         let error = PriceTable::shipped().unwrap().facts(&choice("claude-next")).unwrap_err();
         assert!(error.to_string().contains("[[model]]"), "{error}");
+        assert!(error.to_string().contains("budget in tokens"), "{error}");
+    }
+
+    #[test]
+    fn a_model_without_price_has_sizes_and_costs_nothing_but_tokens() {
+        let entry = "[[model]]\nprovider = \"openai\"\nname = \"house\"\ncontext_tokens = 9000\noutput_tokens = 900\n";
+        let table = PriceTable::with_override(entry).unwrap();
+        let house = ModelChoice { provider: ProviderKind::OpenAi, model: "house".to_owned() };
+        assert!(table.facts(&house).is_err());
+        let facts = table.without_price(&house);
+        assert_eq!((facts.context_tokens, facts.output_tokens), (9_000, 900));
+        let worst = facts.worst(5_000, 900, CacheLife::Usual);
+        assert_eq!((worst.money, worst.tokens), (Money::ZERO, Tokens(5_900)));
+        assert_eq!(facts.output_tokens_within(Money::ZERO, 5_000, CacheLife::Usual), 900);
+        assert_eq!(table.without_price(&choice("nobody-knows")).context_tokens, UNKNOWN_CONTEXT_TOKENS);
+        let long = format!(
+            "{entry}[model.long]\nabove_input_tokens = 5\nprice = {{ input = \"1\", output = \"2\" }}\n"
+        );
+        assert!(PriceTable::with_override(&long).is_err());
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What holds where a policy file says nothing.
 
+use pairbot_protocol::budget::Limits;
 use pairbot_protocol::ids::{GateName, Money, ReviewerName};
 use pairbot_protocol::policy::{AgentChoice, CiRule, GateKind, Policy, ReviewerPolicy};
 
@@ -120,6 +121,8 @@ pub fn default_policy() -> Policy {
         reviewers,
         rounds_max: ROUNDS,
         run_budget: RUN_BUDGET,
+        run_tokens: None,
+        day_budget: Limits::NONE,
         run_ms_max: RUN_MS,
         task_ms_max: TASK_MS,
         gates,

@@ -1,6 +1,6 @@
 //! Single values of a policy file: words, counts, amounts, spans of time, lists of words.
 
-use pairbot_protocol::ids::Money;
+use pairbot_protocol::ids::{Money, Tokens};
 
 use super::PolicyProblem;
 use super::similar::nearest;
@@ -131,6 +131,19 @@ pub(super) fn money(node: &Node, path: &str, max: Money, problems: &mut Vec<Poli
     let found = scalar(node, path, &wanted, problems)?;
     let amount = found.parse::<Money>().ok().filter(|amount| *amount > Money::ZERO && *amount <= max);
     or_complain(amount, node, path, found, &wanted, problems)
+}
+
+/// A number of tokens, above none and at most `max`.
+pub(super) fn tokens(
+    node: &Node,
+    path: &str,
+    max: Tokens,
+    problems: &mut Vec<PolicyProblem>,
+) -> Option<Tokens> {
+    let wanted = format!("a number of tokens above 0 and up to {max}, such as `500000`, `500k` or `2M`");
+    let found = scalar(node, path, &wanted, problems)?;
+    let number = found.parse::<Tokens>().ok().filter(|number| *number > Tokens::ZERO && *number <= max);
+    or_complain(number, node, path, found, &wanted, problems)
 }
 
 /// A span of time with its unit: `90s`, `30m`, `2h`. In milliseconds.

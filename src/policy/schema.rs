@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use pairbot_protocol::ids::{AgentName, Money, ReviewerName};
+use pairbot_protocol::ids::{AgentName, Money, ReviewerName, Tokens};
 use pairbot_protocol::policy::{AgentChoice, Policy, Provider, ReviewerPolicy};
 
-use super::scalars::{Section, Span, count, duration_ms, listed, mapping, money, one_of, text};
+use super::scalars::{Section, Span, count, duration_ms, listed, mapping, money, one_of, text, tokens};
 use super::yaml::{Entry, Node, Place, Value, join};
 use super::{PolicyProblem, defaults, gates};
 use crate::agents::roster::BUILTIN;
@@ -16,6 +16,10 @@ const VERSION: &str = "1";
 const ROUNDS_MAX: u32 = 10;
 /// Guards against a slip of the pen. An operator's own limits are lower and hold besides.
 const RUN_BUDGET_MAX: Money = Money::from_cents(100_000);
+/// See [`RUN_BUDGET_MAX`].
+const DAY_BUDGET_MAX: Money = Money::from_cents(1_000_000);
+/// See [`RUN_BUDGET_MAX`]: more than the dearest run has ever used, a thousand times.
+const TOKENS_MAX: Tokens = Tokens(10_000_000_000);
 /// From a minute to a day.
 const RUN_SPAN: Span = Span { ms_min: 60 * 1000, ms_max: 24 * 60 * 60 * 1000 };
 /// From a minute to four hours.
@@ -56,12 +60,7 @@ pub(super) fn policy(root: Option<&Node>, problems: &mut Vec<PolicyProblem>) -> 
         policy.rounds_max = rounds;
     }
     if let Some((node, path)) = top.get("budget") {
-        let section = Section::of(node, &path, &["run"], problems);
-        if let Some((node, path)) = section.get("run")
-            && let Some(budget) = money(node, &path, RUN_BUDGET_MAX, problems)
-        {
-            policy.run_budget = budget;
-        }
+        budget(node, &path, &mut policy, problems);
     }
     if let Some((node, path)) = top.get("time") {
         time(node, &path, &mut policy, problems);
@@ -70,6 +69,27 @@ pub(super) fn policy(root: Option<&Node>, problems: &mut Vec<PolicyProblem>) -> 
         policy.gates = gates::gates(node, &path, problems);
     }
     policy
+}
+
+fn budget(node: &Node, path: &str, policy: &mut Policy, problems: &mut Vec<PolicyProblem>) {
+    let section = Section::of(node, path, &["run", "day", "tokens"], problems);
+    if let Some((node, path)) = section.get("run")
+        && let Some(budget) = money(node, &path, RUN_BUDGET_MAX, problems)
+    {
+        policy.run_budget = budget;
+    }
+    if let Some((node, path)) = section.get("day") {
+        policy.day_budget.money = money(node, &path, DAY_BUDGET_MAX, problems);
+    }
+    if let Some((node, path)) = section.get("tokens") {
+        let section = Section::of(node, &path, &["run", "day"], problems);
+        if let Some((node, path)) = section.get("run") {
+            policy.run_tokens = tokens(node, &path, TOKENS_MAX, problems);
+        }
+        if let Some((node, path)) = section.get("day") {
+            policy.day_budget.tokens = tokens(node, &path, TOKENS_MAX, problems);
+        }
+    }
 }
 
 fn time(node: &Node, path: &str, policy: &mut Policy, problems: &mut Vec<PolicyProblem>) {

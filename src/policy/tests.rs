@@ -1,6 +1,7 @@
 mod fuzz;
 
-use pairbot_protocol::ids::{AgentName, GateName, Money};
+use pairbot_protocol::budget::Limits;
+use pairbot_protocol::ids::{AgentName, GateName, Money, Tokens};
 use pairbot_protocol::policy::{CiRule, GateKind, Provider};
 use proptest::prelude::*;
 
@@ -12,7 +13,7 @@ reviewers:
   correctness: { focus: "Is it right?", agent: builtin, model: "gpt-5", provider: openai }
   security:
 rounds: 4
-budget: { run: 7.25 }
+budget: { run: 7.25, day: 30, tokens: { run: 2M, day: 500k } }
 time: { run: 3h, task: 45m }
 gates:
   size: false
@@ -58,6 +59,9 @@ fn every_key_sets_what_it_says() {
     assert_eq!(reviewers[0].1.agent.provider, Some(Provider::Openai));
     assert!(reviewers[1].1.focus.contains("attack"), "a known name brings its focus");
     assert_eq!((policy.rounds_max, policy.run_budget), (4, Money::from_cents(725)));
+    assert_eq!(policy.run_tokens, Some(Tokens(2_000_000)));
+    let day = Limits { money: Some(Money::from_cents(3_000)), tokens: Some(Tokens(500_000)) };
+    assert_eq!(policy.day_budget, day);
     assert_eq!((policy.run_ms_max, policy.task_ms_max), (3 * 3_600_000, 45 * 60_000));
     assert_eq!(policy.gates.len(), 3);
     let protected = [".github/**", "infra/**", "schema.sql"].map(str::to_owned).to_vec();
@@ -175,6 +179,18 @@ fn a_gate_is_built_in_or_a_command() {
     refused("gates: { ci: { mode: observed, required: [ a ] } }", "has no effect");
     let many = (0..10).map(|index| format!("  g{index}: {{ command: x }}\n")).collect::<Vec<_>>().concat();
     refused(&format!("gates:\n{many}"), "makes 13 gates");
+}
+
+#[test]
+fn a_budget_is_an_amount_or_a_number_of_tokens_above_nothing() {
+    refused(
+        "budget: { day: 0 }",
+        "budget.day: `0` is not an amount in US dollars above 0 and up to $10000.00",
+    );
+    refused("budget: { tokens: { run: 0 } }", "budget.tokens.run: `0` is not a number of tokens above 0");
+    refused("budget: { tokens: { day: 1.5M } }", "budget.tokens.day: `1.5M` is not a number of tokens");
+    refused("budget: { tokens: 5M }", "budget.tokens: expected a mapping");
+    refused("budget: { month: 5 }", "budget.month: unknown key; allowed here: `run`, `day`, `tokens`");
 }
 
 #[test]

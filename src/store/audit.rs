@@ -24,8 +24,8 @@ pub struct Audited {
 /// Something that is not as it was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
-    /// Of which run.
-    pub run: RunId,
+    /// Of which run; none where it is of what runs share.
+    pub run: Option<RunId>,
     /// At which event, if it can be told.
     pub seq: Option<u64>,
     /// What is wrong.
@@ -34,9 +34,10 @@ pub struct Fault {
 
 impl fmt::Display for Fault {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.seq {
-            Some(seq) => write!(out, "run {}, event {seq}: {}", self.run, self.what),
-            None => write!(out, "run {}: {}", self.run, self.what),
+        match (self.run, self.seq) {
+            (Some(run), Some(seq)) => write!(out, "run {run}, event {seq}: {}", self.what),
+            (Some(run), None) => write!(out, "run {run}: {}", self.what),
+            (None, _) => out.write_str(&self.what),
         }
     }
 }

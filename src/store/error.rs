@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use pairbot_protocol::ids::{Money, RunId, TaskId};
+use pairbot_protocol::ids::{RunId, TaskId};
 
-use super::{DeadLetter, InboxId, ReservationId};
+use super::{DeadLetter, InboxId, Refused, ReservationId};
 use crate::wire::WireError;
 
 /// Why a store did not do what it was asked. Nothing was changed.
@@ -98,16 +98,9 @@ pub enum StoreError {
         /// Which task.
         task: TaskId,
     },
-    /// The amount does not fit the run's budget.
-    #[error("the budget of {limit} does not allow it: {spent} spent and {reserved} reserved")]
-    BudgetExhausted {
-        /// The limit.
-        limit: Money,
-        /// What is spent.
-        spent: Money,
-        /// What other calls have reserved.
-        reserved: Money,
-    },
+    /// The amount does not fit the budget of the run, or one that its run shares with others.
+    #[error("{0}")]
+    BudgetExhausted(Refused),
     /// What shall be replayed or dropped is no dead letter.
     #[error(
         "{letter} is {state}, not a dead letter; `pairbot dlq list` shows what can be replayed or dropped"
@@ -146,7 +139,7 @@ impl StoreError {
             | Self::Conflict { .. }
             | Self::AlreadySettled { .. }
             | Self::LeaseLost { .. }
-            | Self::BudgetExhausted { .. }
+            | Self::BudgetExhausted(_)
             | Self::NotDead { .. }
             | Self::NoReservation { .. }
             | Self::Contradiction { .. } => false,

@@ -19,12 +19,15 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use pairbot_protocol::ids::{Money, RunId, TaskId, Timestamp, Usage};
+use pairbot_protocol::budget::Amount;
+use pairbot_protocol::ids::{Money, RepositoryId, RunId, TaskId, Timestamp, Usage};
 use pairbot_protocol::signal::{Envelope, Spend, Target};
 use tokio::sync::Notify;
 
 pub use audit::{Audited, Fault, Origin, OriginDelivery};
-pub use budget::{Budget, ReservationId, SpendLine};
+pub use budget::{
+    Budget, Budgets, OpenReservation, Owner, Refused, ReservationId, SharedBudget, SharedLimits, SpendLine,
+};
 pub use counts::{Counts, TaskCounts};
 pub use dead::{Act, DeadLetter, Intervention, NoDeadLetter, Replayed, UnreadableSignal};
 pub use error::{Result, StoreError};
@@ -158,14 +161,19 @@ pub trait Store: Send + Sync + fmt::Debug {
 
     // Money.
 
-    /// Sets `amount` aside for a call, or refuses with [`StoreError::BudgetExhausted`].
+    /// Sets `amount` aside for a call, or refuses with [`StoreError::BudgetExhausted`], which names the budget that has
+    /// no room: the run's, the repository's of this day, or the installation's of this month. All of them are looked
+    /// at and changed in one transaction, and `limits` are what holds for those that runs share.
+    ///
+    /// A reservation counts for the periods it was made in, whenever it is settled.
     ///
     /// When the lease ends, in whatever way, what it still has reserved is charged in full: what a call whose end
     /// nobody saw has cost is unknown.
     async fn reserve(
         &self,
         lease: &Lease,
-        amount: Money,
+        amount: Amount,
+        limits: &SharedLimits,
         purpose: &str,
         now: Timestamp,
     ) -> Result<ReservationId>;
@@ -185,6 +193,18 @@ pub trait Store: Send + Sync + fmt::Debug {
 
     /// Where a run's money is; all zero for a run that has no budget yet.
     async fn budget(&self, run: RunId) -> Result<Budget>;
+
+    /// Every budget that the calls of a task are paid from: its run's, and those of this day and month.
+    async fn budgets(&self, lease: &Lease, now: Timestamp) -> Result<Budgets>;
+
+    /// The budgets that runs share, of this day and month, as far as anything was reserved from them.
+    async fn shared_budgets(&self, now: Timestamp) -> Result<Vec<SharedBudget>>;
+
+    /// Reservations whose calls have not ended, of a run or of all, oldest first.
+    async fn open_reservations(&self, run: Option<RunId>) -> Result<Vec<OpenReservation>>;
+
+    /// What the newest runs of a repository have cost that are over and called a model, at most `limit` of them.
+    async fn costs_of_ended(&self, repository: RepositoryId, limit: usize) -> Result<Vec<Money>>;
 
     /// What a task has cost so far, reservations that are still open not included.
     async fn spend_of(&self, task: TaskId) -> Result<Spend>;

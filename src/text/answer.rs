@@ -44,6 +44,7 @@ pub(super) fn commands() -> String {
         ("`/resume`", "go on"),
         ("`/stop`", "end the run; the branch stays"),
         ("`/budget +5`", "raise what this run may cost, in dollars"),
+        ("`/budget +200k tokens`", "the same in tokens, where the policy limits those"),
         ("`/status`", "bring the status comment up to date"),
         ("`/help`", "this list"),
     ];
@@ -68,6 +69,9 @@ fn problem(problem: &Problem) -> String {
         Problem::NotPaused => "The run is not paused.".to_owned(),
         Problem::NothingToPause => {
             "There is nothing to pause: the run is paused already, or waits for a person.".to_owned()
+        }
+        Problem::NoTokenBudget => {
+            "The tokens of this run are not limited; `/budget +5` raises its limit in dollars.".to_owned()
         }
     }
 }

@@ -54,17 +54,6 @@ pub(super) fn notices_for_everybody(facts: &RunFacts) -> String {
     notices(facts.notices.iter().filter(|notice| notice.concerns_everybody()))
 }
 
-/// What was spent, on one line.
-pub(super) fn cost_line(facts: &RunFacts) -> String {
-    let budget = &facts.budget;
-    let under_way = if budget.reserved.microdollars == 0 {
-        String::new()
-    } else {
-        format!(", {} set aside for calls under way", budget.reserved)
-    };
-    format!("{} of {}{under_way}", budget.spent, budget.limit)
-}
-
 /// What each part cost.
 pub(super) fn cost_table(facts: &RunFacts) -> String {
     if facts.spend.is_empty() {

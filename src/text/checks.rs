@@ -74,11 +74,11 @@ fn words(run: &Run, gate: &GateName, view: &CheckView, facts: &RunFacts) -> (Str
             "Nothing starts until someone with write access comments `/resume`.".to_owned(),
         ),
         Why::StoppedBefore => stopped_before(gate),
-        Why::Halted { reason, detail: words } => {
-            let text = halt(*reason);
-            let title = format!("{}: {}", reason.as_str(), title(run, *reason));
+        Why::Halted { reason, detail: words, exhausted } => {
+            let text = halt(*reason, *exhausted);
+            let title = format!("{}: {}", reason.as_str(), title(run, *reason, *exhausted));
             let inside = [
-                text.meaning.to_owned(),
+                text.meaning.into_owned(),
                 format!("**What you can do:** {}", text.next),
                 detail(*reason, words, &facts.home),
                 holding(run),

@@ -5,6 +5,7 @@
 
 mod answer;
 mod blocks;
+mod budget;
 mod checks;
 mod commit;
 mod findings;
@@ -33,6 +34,8 @@ pub use stray::stray;
 
 use std::fmt::Write as _;
 
+use pairbot_protocol::budget::Forecast;
+
 use crate::sandbox::{Limit, Probe};
 use crate::store::{Budget, SpendLine};
 
@@ -47,6 +50,8 @@ pub struct RunFacts {
     pub budget: Budget,
     /// What each part of the run has cost.
     pub spend: Vec<SpendLine>,
+    /// What runs of the repository usually cost, if enough have ended.
+    pub forecast: Option<Forecast>,
     /// What people must know about this server.
     pub notices: Vec<Notice>,
 }

@@ -21,7 +21,7 @@ pub(super) fn headline(run: &Run) -> String {
             format!("reviewing and checking `{}`, {}", validation.head.short(), round(run))
         }
         Phase::AwaitingHuman(validation) => format!("ready: `{}` waits for you", validation.head.short()),
-        Phase::Halted { reason, .. } => format!("halted: {}", title(run, *reason)),
+        Phase::Halted { reason, exhausted, .. } => format!("halted: {}", title(run, *reason, *exhausted)),
         Phase::Refused { .. } => "not started".to_owned(),
         Phase::Merged { head, .. } => format!("merged at `{}`", head.short()),
         Phase::Closed { .. } => "ended without a merge".to_owned(),
@@ -44,8 +44,8 @@ pub(super) fn next(run: &Run) -> String {
              starts another round."
                 .to_owned()
         }
-        Phase::Halted { reason, .. } => {
-            let text = halt(*reason);
+        Phase::Halted { reason, exhausted, .. } => {
+            let text = halt(*reason, *exhausted);
             format!("{} {}", text.meaning, text.next)
         }
         Phase::Refused { reason } => refused(*reason, &run.labelled_by.login),

@@ -2,11 +2,11 @@
 
 use pairbot_protocol::run::{Phase, Run};
 
-use super::blocks::{body, cost_line, cost_table, folded, notices_for_everybody};
+use super::blocks::{body, cost_table, folded, notices_for_everybody};
 use super::checks::overview;
 use super::findings::every;
 use super::prose::prose;
-use super::{RunFacts, commit, phase};
+use super::{RunFacts, budget, commit, phase};
 
 /// How much of the creator's summary is shown.
 const SUMMARY_BYTES_MAX: usize = 8000;
@@ -32,7 +32,7 @@ pub fn pull_request_body(run: &Run, facts: &RunFacts) -> String {
     let done =
         if done.is_empty() { "The creator left no summary; see the commits.".to_owned() } else { done };
     let evidence = evidence(run);
-    let cost = folded(&format!("Cost: {}", cost_line(facts)), &cost_table(facts));
+    let cost = folded(&format!("Cost: {}", budget::line(facts)), &cost_table(facts));
     body(&[
         format!("Closes #{}", run.id.issue),
         "## What was done".to_owned(),

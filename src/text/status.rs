@@ -4,17 +4,18 @@ use pairbot_protocol::checks;
 use pairbot_protocol::ids::GateName;
 use pairbot_protocol::run::{Phase, ReviewProgress, Run, Validation};
 
-use super::blocks::{body, check_name, cost_line, cost_table, counted, folded, notices_for_everybody, table};
+use super::blocks::{body, check_name, cost_table, counted, folded, notices_for_everybody, table};
 use super::checks::word;
 use super::findings::{every, holding};
 use super::prose::cell;
-use super::{RunFacts, answer, halts, phase, unpublished};
+use super::{RunFacts, answer, budget, halts, phase, unpublished};
 
 /// The status comment: where the run is, what each reviewer and gate says of the present head, what is open, what it
 /// cost, and what a person can do.
 pub fn status_comment(run: &Run, facts: &RunFacts) -> String {
     let mut parts =
         vec![format!("### Pairbot: {}", phase::headline(run)), phase::next(run), halt_detail(run, facts)];
+    parts.push(budget::warning(run, facts));
     if let Some(pull_request) = run.pull_request.as_ref() {
         parts.push(format!("Pull request: #{}", pull_request.number));
     }
@@ -31,7 +32,8 @@ pub fn status_comment(run: &Run, facts: &RunFacts) -> String {
         let title = format!("All findings ({})", run.findings.len());
         parts.push(folded(&title, &every(run)));
     }
-    parts.push(folded(&format!("Cost: {}", cost_line(facts)), &cost_table(facts)));
+    parts.push(budget::forecast(run, facts));
+    parts.push(folded(&format!("Cost: {}", budget::line(facts)), &cost_table(facts)));
     parts.push(folded("Commands", &answer::commands()));
     parts.push(folded("About this run", &about(run, facts)));
     body(&parts)
@@ -92,8 +94,9 @@ fn about(run: &Run, facts: &RunFacts) -> String {
         rows.push(vec!["compared with".to_owned(), format!("`{base}`")]);
     }
     if let Some(policy) = &run.policy {
+        let tokens = policy.run_tokens.map_or_else(String::new, |tokens| format!(" and {tokens}"));
         let limits = format!(
-            "{} rounds, {} a run, {} of work",
+            "{} rounds, {}{tokens} a run, {} of work",
             policy.rounds_max,
             policy.run_budget,
             crate::policy::duration(policy.run_ms_max)

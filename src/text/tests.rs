@@ -1,10 +1,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
+use pairbot_protocol::budget::{Exhausted, Measure, Scope};
 use pairbot_protocol::command;
 use pairbot_protocol::finding::{Answer, Claim, Finding, FindingState, Place, Remark, Severity, Standing};
 use pairbot_protocol::ids::{
-    BaseSha, HeadSha, InstallationId, Money, PullRequestNumber, ReviewerName, Round, RunId, Timestamp, Usage,
-    UserId,
+    BaseSha, HeadSha, InstallationId, Money, PullRequestNumber, ReviewerName, Round, RunId, Timestamp,
+    Tokens, Usage, UserId,
 };
 use pairbot_protocol::run::{
     AfterInspection, AnswerText, Closing, GateProgress, Halt, HandedIn, Phase, Problem, Refusal,
@@ -143,6 +144,7 @@ fn run_with(phase: Phase, words: Words) -> Run {
         attempt: 1,
         rounds_allowed: Round(3),
         budget: Money::from_cents(500),
+        budget_tokens: None,
         spent: Spend::default(),
         trees: BTreeSet::new(),
         examined: BTreeSet::new(),
@@ -182,7 +184,17 @@ fn halted(reason: Halt, words: Words) -> Run {
     } else {
         "What the one who met it said."
     };
-    run_with(Phase::Halted { reason, detail: words.or(detail), last: Some(validation(words)) }, words)
+    let (detail, last) = (words.or(detail), Some(validation(words)));
+    run_with(Phase::Halted { reason, detail, exhausted: None, last }, words)
+}
+
+/// A run that halted because a budget was used up.
+fn exhausted(exhausted: Exhausted) -> Run {
+    let mut run = halted(Halt::BudgetExhausted, Words::Tame);
+    if let Phase::Halted { exhausted: why, .. } = &mut run.phase {
+        *why = Some(exhausted);
+    }
+    run
 }
 
 /// A run on which every rule holds.
@@ -227,7 +239,9 @@ fn facts() -> RunFacts {
             reserved: Money::from_cents(10),
             usage,
             calls: 6,
+            ..Budget::default()
         },
+        forecast: None,
         spend: vec![line(1, "creator", Some("claude-sonnet-4-5"), 30), line(1, "correctness", None, 12)],
         notices: vec![Notice::CommandsWithoutSandbox],
     }
@@ -309,16 +323,59 @@ fn the_headline_and_the_next_step_of_every_phase() {
 
 #[test]
 fn every_halt_has_a_text_and_a_way_out_of_its_own() {
-    let titles: BTreeSet<_> = HALTS.iter().map(|reason| halts::halt(*reason).title).collect();
-    let ways: BTreeSet<_> = HALTS.iter().map(|reason| halts::halt(*reason).next).collect();
+    let titles: BTreeSet<_> = HALTS.iter().map(|reason| halts::halt(*reason, None).title).collect();
+    let ways: BTreeSet<_> = HALTS.iter().map(|reason| halts::halt(*reason, None).next).collect();
     assert_eq!((titles.len(), ways.len()), (HALTS.len(), HALTS.len()));
     for reason in HALTS {
         let run = halted(reason, Words::Tame);
         let text = check(&run, &"ready".parse().unwrap(), &head(), &facts());
         assert!(text.title.starts_with(reason.as_str()), "{}", text.title);
-        assert!(text.summary.contains(halts::halt(reason).next), "{}", text.summary);
-        assert!(status_comment(&run, &facts()).contains(halts::halt(reason).next), "{reason:?}");
+        let next = halts::halt(reason, None).next;
+        assert!(text.summary.contains(next.as_ref()), "{}", text.summary);
+        assert!(status_comment(&run, &facts()).contains(next.as_ref()), "{reason:?}");
     }
+}
+
+#[test]
+fn every_budget_that_is_used_up_says_whose_it_is_and_when_it_opens_again() {
+    // 2026-01-05T08:00:00Z.
+    let now = Timestamp::from_unix_ms(1_767_600_000_000);
+    let mut texts = Vec::new();
+    for scope in [Scope::Run, Scope::RepositoryDay, Scope::InstallationMonth] {
+        for measure in [Measure::Money, Measure::Tokens] {
+            let run = exhausted(Exhausted::at(scope, measure, now));
+            let check = check(&run, &"ready".parse().unwrap(), &head(), &facts());
+            assert!(check.title.starts_with("budget-exhausted: "), "{}", check.title);
+            texts.push(format!("{}\n  {}\n  {}", check.title, phase::headline(&run), phase::next(&run)));
+            assert!(!status_comment(&run, &facts()).contains("of this run's budget"), "it is told already");
+        }
+    }
+    insta::assert_snapshot!(texts.join("\n"));
+}
+
+#[test]
+fn the_status_comment_warns_when_half_and_four_fifths_of_the_budget_are_spent() {
+    let told = |cents, tokens| {
+        let mut facts = facts();
+        facts.budget.spent = Money::from_cents(cents);
+        (facts.budget.limit_tokens, facts.budget.spent_tokens) = (Some(Tokens(100_000)), Tokens(tokens));
+        status_comment(&validating(), &facts)
+    };
+    let quoted =
+        |text: &str| text.lines().find(|line| line.contains("of this run's budget")).map(str::to_owned);
+    assert_eq!(quoted(&told(249, 49_999)), None);
+    let lines = [told(250, 0), told(399, 10), told(400, 0), told(0, 80_000)];
+    let lines = lines.map(|text| quoted(&text).unwrap());
+    insta::assert_snapshot!(lines.join("\n"));
+}
+
+#[test]
+fn the_status_comment_foretells_the_cost_only_while_it_is_ahead() {
+    let costs = [30, 20, 40, 110, 50].map(Money::from_cents).to_vec();
+    let facts = RunFacts { forecast: Forecast::of(costs), ..facts() };
+    let line = "Runs here cost $0.40 in the median, 9 of 10 at most $1.10 (of the last 5 runs that ended).";
+    assert!(status_comment(&validating(), &facts).contains(line));
+    assert!(!status_comment(&ready(), &facts).contains("Runs here"));
 }
 
 #[test]
@@ -429,6 +486,7 @@ fn answers_name_reasons_and_mention_nobody() {
         Problem::NoHead,
         Problem::NotPaused,
         Problem::NothingToPause,
+        Problem::NoTokenBudget,
     ];
     let texts = [
         answer(&AnswerText::Help, &to),

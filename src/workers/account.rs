@@ -3,25 +3,28 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use pairbot_protocol::budget::{Amount, Scope};
 use pairbot_protocol::ids::{MalformedId, Money, TreeSha, Usage};
 
 use crate::agents::{Checkpoint, CheckpointError, Repository, TranscriptError, TranscriptStore, Turn};
-use crate::gateway::{AccountError, BudgetAccount, ReservationId};
+use crate::gateway::{AccountError, BudgetAccount, ReservationId, Room};
 use crate::git::Worktree;
 use crate::ports::Clock;
-use crate::store::{self, Lease, Store, StoreError};
+use crate::store::{self, Lease, Refused, SharedLimits, Store, StoreError};
 
-/// The money of the run a task belongs to.
+/// The budgets that a task's calls are paid from: its run's, and those that its run shares.
 pub(super) struct TaskAccount {
     pub(super) store: Arc<dyn Store>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) lease: Lease,
+    /// What holds for the budgets that runs share.
+    pub(super) limits: SharedLimits,
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "it is handed to `map_err`")]
 fn account_error(error: StoreError) -> AccountError {
-    if let StoreError::BudgetExhausted { limit, spent, reserved } = error {
-        AccountError::Exhausted { limit, spent, reserved }
+    if let StoreError::BudgetExhausted(Refused { exhausted, limit, spent, reserved }) = error {
+        AccountError::Exhausted { exhausted, limit, spent, reserved }
     } else if let StoreError::LeaseLost { .. } = error {
         AccountError::LeaseLost
     } else {
@@ -31,16 +34,21 @@ fn account_error(error: StoreError) -> AccountError {
 
 #[async_trait]
 impl BudgetAccount for TaskAccount {
-    async fn remaining(&self) -> Result<Money, AccountError> {
-        let budget = self.store.budget(self.lease.run()).await.map_err(account_error)?;
-        Ok(budget.limit.minus(budget.spent).minus(budget.reserved))
+    async fn remaining(&self) -> Result<Room, AccountError> {
+        let now = self.clock.now();
+        let budgets = self.store.budgets(&self.lease, now).await.map_err(account_error)?;
+        let (day, month) = (budgets.repository_day.taken(), budgets.installation_month.taken());
+        let budgets = [
+            (Scope::Run, budgets.run.limits(), budgets.run.taken()),
+            (Scope::RepositoryDay, self.limits.repository_day, day),
+            (Scope::InstallationMonth, self.limits.installation_month, month),
+        ];
+        Ok(Room::within(budgets, now))
     }
 
-    async fn reserve(&self, amount: Money, purpose: &str) -> Result<ReservationId, AccountError> {
-        let now = self.clock.now();
-        let reservation =
-            self.store.reserve(&self.lease, amount, purpose, now).await.map_err(account_error)?;
-        Ok(ReservationId(reservation.0))
+    async fn reserve(&self, amount: Amount, purpose: &str) -> Result<ReservationId, AccountError> {
+        let reserved = self.store.reserve(&self.lease, amount, &self.limits, purpose, self.clock.now()).await;
+        Ok(ReservationId(reserved.map_err(account_error)?.0))
     }
 
     async fn settle(

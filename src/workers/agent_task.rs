@@ -29,7 +29,9 @@ pub(super) enum Ended {
 pub(super) fn ended(failure: &AgentFailure) -> Ended {
     let detail = failure.to_string();
     match failure {
-        AgentFailure::BudgetExhausted(_) => Ended::Failed(Failure::Budget, detail),
+        AgentFailure::BudgetExhausted { exhausted, .. } => {
+            Ended::Failed(Failure::Exhausted(*exhausted), detail)
+        }
         AgentFailure::TimedOut => Ended::Failed(Failure::Time, detail),
         AgentFailure::ProviderUnavailable { until, .. } => {
             Ended::Setback(Setback::Snooze { until: *until, why: detail })
@@ -61,10 +63,14 @@ pub(super) fn limits(tools: &Tools, run: &Run) -> AgentLimits {
     }
 }
 
-/// The run's money, spent for this task.
+/// The budgets that this task's calls are paid from. The repository may lower what the operator allows it, and no more.
 pub(super) fn account(tools: &Tools, task: &Assignment<'_>) -> Arc<dyn BudgetAccount> {
+    let mut limits = tools.agents.budgets;
+    if let Some(policy) = &task.run.policy {
+        limits.repository_day = limits.repository_day.lowered_by(policy.day_budget);
+    }
     let (store, clock) = (tools.store.clone(), tools.clock.clone());
-    Arc::new(TaskAccount { store, clock, lease: task.lease().clone() })
+    Arc::new(TaskAccount { store, clock, lease: task.lease().clone(), limits })
 }
 
 /// The conversation of a role in a round.

@@ -17,7 +17,7 @@ use crate::github::{GitAccess, GitHub, OwnAccount, RepositoryClient, RepositoryF
 use crate::ports::{Clock, Entropy};
 use crate::reconciler::Pulse;
 use crate::sandbox::Sandbox;
-use crate::store::Store;
+use crate::store::{SharedLimits, Store};
 
 use super::Setback;
 use super::workspace::Fetches;
@@ -60,6 +60,8 @@ pub struct AgentSettings {
     pub model: ModelChoice,
     /// The models for the other providers that are configured.
     pub other_models: Vec<ModelChoice>,
+    /// What runs of a repository may spend together in a day, and those of an installation in a month.
+    pub budgets: SharedLimits,
     /// Whether the models are scripted, as in the demo, which everything shown must say.
     pub scripted: bool,
     /// How many answers of a model one task may have.

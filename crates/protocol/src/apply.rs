@@ -48,6 +48,7 @@ pub fn opened(
         attempt: 0,
         rounds_allowed: Round::FIRST,
         budget: Money::ZERO,
+        budget_tokens: None,
         spent: Spend::default(),
         trees: BTreeSet::new(),
         examined: BTreeSet::new(),
@@ -84,7 +85,10 @@ pub fn apply(mut run: Run, event: &Event) -> Run {
             run.pull_request.clone_from(pull_request);
         }
         Event::DeadlineSet { at } => run.deadline = *at,
-        Event::BudgetSet { limit } => run.budget = *limit,
+        Event::BudgetSet { limit, tokens } => {
+            run.budget = *limit;
+            run.budget_tokens = *tokens;
+        }
         Event::InspectionStarted { then } => {
             run.phase = Phase::Queued { then: *then, last: take_validation(&mut run) };
         }
@@ -163,12 +167,16 @@ pub fn apply(mut run: Run, event: &Event) -> Run {
                 run.phase = Phase::Validating(validation);
             }
         }
-        Event::Halted { reason, detail } => {
+        Event::Halted { reason, detail, exhausted } => {
             // An open breaker holds all that a pause would, and is closed by a command of its own.
             run.paused = false;
             untell(&mut run);
-            run.phase =
-                Phase::Halted { reason: *reason, detail: detail.clone(), last: take_validation(&mut run) };
+            run.phase = Phase::Halted {
+                reason: *reason,
+                detail: detail.clone(),
+                exhausted: *exhausted,
+                last: take_validation(&mut run),
+            };
         }
         Event::RequestReceived { id, request } => {
             run.requests.insert(*id, request.clone());

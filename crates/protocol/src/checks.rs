@@ -1,5 +1,6 @@
 //! What each check run says of a head, derived from the run alone: there is no second place that could disagree.
 
+use crate::budget::Exhausted;
 use crate::ids::{FindingId, GateName, HeadSha, ReviewerName, Round};
 use crate::run::{GateProgress, Halt, Phase, ReviewProgress, Run, Validation};
 use crate::signal::{GateReport, Verdict};
@@ -70,6 +71,8 @@ pub enum Why {
         reason: Halt,
         /// In words.
         detail: String,
+        /// The budget that is used up, if that is why.
+        exhausted: Option<Exhausted>,
     },
     /// Every rule holds.
     Ready,
@@ -200,8 +203,9 @@ fn ready(run: &Run, validation: Option<&Validation>) -> CheckView {
         Phase::AwaitingHuman(_) if validation.is_some() && holds_for_ready(run) => {
             state(CheckState::Success, Why::Ready)
         }
-        Phase::Halted { reason, detail, .. } => {
-            state(CheckState::ActionRequired, Why::Halted { reason: *reason, detail: detail.clone() })
+        Phase::Halted { reason, detail, exhausted, .. } => {
+            let why = Why::Halted { reason: *reason, detail: detail.clone(), exhausted: *exhausted };
+            state(CheckState::ActionRequired, why)
         }
         _ if run.paused => state(CheckState::ActionRequired, Why::Paused),
         Phase::Creating { .. } => state(CheckState::Failure, Why::BeingMended { round: run.round }),

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::Money;
+use crate::ids::{Money, Tokens};
 
 /// A command, one per line, at the start of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +25,11 @@ pub enum Command {
     Budget {
         /// By how much.
         raise: Money,
+    },
+    /// Raise the run's budget in tokens.
+    BudgetTokens {
+        /// By how many.
+        raise: Tokens,
     },
     /// Bring the status comment up to date.
     Status,
@@ -93,6 +98,12 @@ fn parse_line(line: &str) -> Option<Result<Command, String>> {
                 .filter(|amount| *amount > Money::ZERO)
                 .map(|raise| Command::Budget { raise })
                 .ok_or_else(budget_form),
+            [raise, "tokens"] => raise
+                .strip_prefix('+')
+                .and_then(|number| number.parse::<Tokens>().ok())
+                .filter(|number| *number > Tokens::ZERO)
+                .map(|raise| Command::BudgetTokens { raise })
+                .ok_or_else(budget_form),
             _ => Err(budget_form()),
         },
         "stop" => bare(Command::Stop),
@@ -106,7 +117,8 @@ fn parse_line(line: &str) -> Option<Result<Command, String>> {
 }
 
 fn budget_form() -> String {
-    "`/budget` takes an amount in dollars to add, such as `+5` or `+0.50`".to_owned()
+    "`/budget` takes what to add: dollars, such as `+5` or `+0.50`, or tokens, such as `+200k tokens`"
+        .to_owned()
 }
 
 #[cfg(test)]
@@ -136,6 +148,10 @@ mod tests {
 
     #[test]
     fn a_wrong_argument_is_answered_not_guessed() {
+        assert_eq!(parse("/budget +200k tokens"), vec![Ok(Command::BudgetTokens { raise: Tokens(200_000) })]);
+        for text in ["/budget +0 tokens", "/budget +200k token", "/budget 5 tokens", "/budget + tokens"] {
+            assert!(matches!(parse(text).as_slice(), [Err(_)]), "{text}");
+        }
         for text in ["/retry all", "/budget 5", "/budget +-5", "/budget", "/budget +0", "/stop now"] {
             assert!(matches!(parse(text).as_slice(), [Err(_)]), "{text}");
         }

@@ -6,7 +6,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{CommentId, FindingId, GateName, HeadSha, Money, ReviewId, ReviewerName, Round, Timestamp};
+use crate::ids::{
+    CommentId, FindingId, GateName, HeadSha, Money, ReviewId, ReviewerName, Round, Timestamp, Tokens,
+};
 use crate::signal::{Actor, RequestId, Timer};
 
 /// The lane that all publications of a run share. No lane of work has its name.
@@ -174,6 +176,9 @@ pub enum StoreChange {
     SetBudget {
         /// The most the run may have spent and reserved.
         limit: Money,
+        /// The same in tokens; none for no limit.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tokens: Option<Tokens>,
     },
     /// Let a timer go off.
     StartTimer {

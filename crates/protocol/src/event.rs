@@ -2,11 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::budget::Exhausted;
 use crate::effect::Publication;
 use crate::finding::Finding;
 use crate::ids::{
     BaseSha, FindingId, GateName, HeadSha, InstallationId, Money, ReviewerName, Round, RunId, Timestamp,
-    TreeSha,
+    Tokens, TreeSha,
 };
 use crate::policy::Policy;
 use crate::run::{Closing, Feedback, Halt, Refusal, Request};
@@ -57,6 +58,9 @@ pub enum Event {
     BudgetSet {
         /// The most the run may spend.
         limit: Money,
+        /// The most tokens it may use; none for no limit.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tokens: Option<Tokens>,
     },
     /// Intake begins, for the first time or again.
     InspectionStarted {
@@ -193,6 +197,9 @@ pub enum Event {
         reason: Halt,
         /// In words, for a person.
         detail: String,
+        /// The budget that is used up, if that is why; none in ledgers of older versions, which had but the run's.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        exhausted: Option<Exhausted>,
     },
     /// Someone asked for something.
     RequestReceived {

@@ -376,6 +376,63 @@ impl FromStr for Money {
     }
 }
 
+/// A number of tokens, read and written together.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Tokens(pub u64);
+
+impl Tokens {
+    /// None.
+    pub const ZERO: Self = Self(0);
+
+    /// The sum, or the largest number there is: a limit compared with it still refuses.
+    #[must_use]
+    pub const fn plus(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0))
+    }
+
+    /// What is left after taking `other` away, never below nothing.
+    #[must_use]
+    pub const fn minus(self, other: Self) -> Self {
+        Self(self.0.saturating_sub(other.0))
+    }
+}
+
+impl fmt::Display for Tokens {
+    /// With a comma after each third digit: such numbers are long.
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digits = self.0.to_string();
+        for (position, digit) in digits.chars().enumerate() {
+            if position > 0 && (digits.len() - position).is_multiple_of(3) {
+                out.write_str(",")?;
+            }
+            write!(out, "{digit}")?;
+        }
+        out.write_str(" tokens")
+    }
+}
+
+impl FromStr for Tokens {
+    type Err = MalformedId;
+
+    /// Reads `500000`, `500k`, `2M`.
+    fn from_str(text: &str) -> Result<Self, MalformedId> {
+        let malformed = || MalformedId::new("a number of tokens such as `500000`, `500k` or `2M`", text);
+        let (digits, unit) = match text.strip_suffix(['k', 'K']) {
+            Some(digits) => (digits, 1_000),
+            None => match text.strip_suffix(['m', 'M']) {
+                Some(digits) => (digits, 1_000_000),
+                None => (text, 1),
+            },
+        };
+        if digits.is_empty() || digits.len() > 12 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(malformed());
+        }
+        let number: u64 = digits.parse().map_err(|_| malformed())?;
+        Ok(Self(number * unit))
+    }
+}
+
 /// A moment: milliseconds since 1970-01-01T00:00:00Z.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -433,11 +490,28 @@ impl Usage {
     pub const fn input_total(self) -> u64 {
         self.input_tokens.saturating_add(self.cache_read_tokens).saturating_add(self.cache_write_tokens)
     }
+
+    /// Everything read and written: what a budget in tokens counts.
+    pub const fn total(self) -> Tokens {
+        Tokens(self.input_total().saturating_add(self.output_tokens))
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn tokens_are_read_with_their_unit_and_written_with_commas() {
+        assert_eq!("500000".parse::<Tokens>().unwrap(), Tokens(500_000));
+        assert_eq!("500k".parse::<Tokens>().unwrap(), Tokens(500_000));
+        assert_eq!("2M".parse::<Tokens>().unwrap(), Tokens(2_000_000));
+        for text in ["", "k", "-5", "1.5M", "5 k", "2G", "9999999999999"] {
+            assert!(text.parse::<Tokens>().is_err(), "{text}");
+        }
+        let written = [0, 999, 1_000, 1_234_567].map(|number| Tokens(number).to_string());
+        assert_eq!(written, ["0 tokens", "999 tokens", "1,000 tokens", "1,234,567 tokens"]);
+    }
 
     #[test]
     fn money_reads_what_it_writes() {

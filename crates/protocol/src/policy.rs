@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{AgentName, GateName, Money, ReviewerName};
+use crate::budget::Limits;
+use crate::ids::{AgentName, GateName, Money, ReviewerName, Tokens};
 
 /// The label that asks for a run.
 pub const LABEL: &str = "agent:pair";
@@ -21,6 +22,12 @@ pub struct Policy {
     pub rounds_max: u32,
     /// What a run may cost.
     pub run_budget: Money,
+    /// How many tokens a run may use; none for no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run_tokens: Option<Tokens>,
+    /// What all runs of the repository may spend together in a day, where that is less than the operator allows.
+    #[serde(default, skip_serializing_if = "Limits::is_none")]
+    pub day_budget: Limits,
     /// How long a run may work between two decisions of a person, in milliseconds.
     pub run_ms_max: u64,
     /// How long one task of an agent may take, in milliseconds.

@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use crate::budget::{Exhausted, Limits};
 use crate::command::Command;
 use crate::effect::Publication;
 use crate::finding::Finding;
 use crate::ids::{
     BaseSha, FindingId, GateName, HeadSha, InstallationId, Money, ReviewerName, Round, RunId, Timestamp,
-    TreeSha,
+    Tokens, TreeSha,
 };
 use crate::policy::Policy;
 use crate::signal::{
@@ -52,6 +53,9 @@ pub struct Run {
     pub rounds_allowed: Round,
     /// The most it may spend.
     pub budget: Money,
+    /// The most tokens it may use; none for no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget_tokens: Option<Tokens>,
     /// What the tasks that reported have spent.
     pub spent: crate::signal::Spend,
     /// Every tree a creator pushed: a repeated one is no progress.
@@ -127,6 +131,9 @@ pub enum Phase {
         reason: Halt,
         /// In words.
         detail: String,
+        /// The budget that is used up, if that is why; none in ledgers of older versions, which had but the run's.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        exhausted: Option<Exhausted>,
         /// What was known of the last head.
         last: Option<Validation>,
     },
@@ -367,6 +374,8 @@ pub enum Problem {
     NotPaused,
     /// It is paused already, or rests anyway.
     NothingToPause,
+    /// It has no limit in tokens that could be raised.
+    NoTokenBudget,
 }
 
 /// Why a breaker opened (section 4 of the design; exhaustive).
@@ -478,6 +487,11 @@ impl Run {
             | Phase::Closed { last, .. } => last.as_ref(),
             Phase::Opening { .. } | Phase::Refused { .. } => None,
         }
+    }
+
+    /// What it may spend.
+    pub fn limits(&self) -> Limits {
+        Limits { money: Some(self.budget), tokens: self.budget_tokens }
     }
 
     /// The findings that keep the pull request from being ready.

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::budget::Exhausted;
 use crate::command::Command;
 use crate::effect::Publication;
 use crate::finding::{Answer, Remark, Verification};
@@ -419,8 +420,10 @@ pub enum ReviewOutcome {
 pub enum Failure {
     /// The agent, or the model behind it.
     Agent,
-    /// The money ran out.
+    /// The run's money ran out, as older versions told it.
     Budget,
+    /// A budget has no room for the next call.
+    Exhausted(Exhausted),
     /// The time ran out.
     Time,
     /// GitHub refused for want of a permission, or by a rule of the repository.

@@ -181,6 +181,10 @@ tags!(CreateOutcome, outcomes_of_a_creator_keep_their_form, {
     r#"{"outcome":"no-progress"}"#,
     r#"{"outcome":"head-moved","actual":"HEAD"}"#,
     r#"{"outcome":"failed","failure":"budget","detail":"d"}"#,
+    concat!(
+        r#"{"outcome":"failed","failure":{"exhausted":{"scope":"installation-month","measure":"tokens","#,
+        r#""opens_at":9}},"detail":"d"}"#
+    ),
 ]);
 
 tags!(ReviewOutcome, outcomes_of_a_reviewer_keep_their_form, {
@@ -247,6 +251,7 @@ tags!(Command, commands_keep_their_form, {
     Command::Resume => "resume",
     Command::Review => "review",
     Command::Budget { .. } => "budget",
+    Command::BudgetTokens { .. } => "budget-tokens",
     Command::Status => "status",
     Command::Help => "help",
 }, &[
@@ -259,6 +264,7 @@ tags!(Command, commands_keep_their_form, {
     r#"{"command":"resume"}"#,
     r#"{"command":"review"}"#,
     r#"{"command":"budget","raise":5}"#,
+    r#"{"command":"budget-tokens","raise":5}"#,
     r#"{"command":"status"}"#,
     r#"{"command":"help"}"#,
 ]);
@@ -300,9 +306,15 @@ tags!(Event, events_keep_their_form, {
     r#"{"event":"opened","run":"1-7-1","installation":2,"by":BY,"issue":ISSUE,"at":1000}"#,
     r#"{"event":"refused","reason":{"refused":"not-permitted","found":"read"}}"#,
     r#"{"event":"policy-adopted","policy":POLICY,"base":"BASE"}"#,
+    concat!(
+        r#"{"event":"policy-adopted","policy":{"creator":{"provider":null,"model":null},"reviewers":{},"#,
+        r#""rounds_max":3,"run_budget":5,"run_tokens":6,"day_budget":{"money":7,"tokens":8},"run_ms_max":6,"#,
+        r#""task_ms_max":7,"gates":{}},"base":"BASE"}"#
+    ),
     r#"{"event":"work-adopted","head":"HEAD","pull_request":PULL}"#,
     r#"{"event":"deadline-set","at":9}"#,
     r#"{"event":"budget-set","limit":5}"#,
+    r#"{"event":"budget-set","limit":5,"tokens":6}"#,
     r#"{"event":"inspection-started","then":"create"}"#,
     r#"{"event":"inspection-started","then":"validate"}"#,
     r#"{"event":"round-started","round":1,"attempt":2,"rounds_allowed":3}"#,
@@ -327,6 +339,18 @@ tags!(Event, events_keep_their_form, {
     r#"{"event":"ready-withdrawn","head":"HEAD"}"#,
     r#"{"event":"halted","reason":"rounds-exhausted","detail":"d"}"#,
     r#"{"event":"halted","reason":"budget-exhausted","detail":"d"}"#,
+    concat!(
+        r#"{"event":"halted","reason":"budget-exhausted","detail":"d","#,
+        r#""exhausted":{"scope":"run","measure":"tokens"}}"#
+    ),
+    concat!(
+        r#"{"event":"halted","reason":"budget-exhausted","detail":"d","#,
+        r#""exhausted":{"scope":"repository-day","measure":"money","opens_at":9}}"#
+    ),
+    concat!(
+        r#"{"event":"halted","reason":"budget-exhausted","detail":"d","#,
+        r#""exhausted":{"scope":"installation-month","measure":"money","opens_at":9}}"#
+    ),
     r#"{"event":"halted","reason":"gate-failing","detail":"d"}"#,
     r#"{"event":"halted","reason":"no-progress","detail":"d"}"#,
     r#"{"event":"halted","reason":"dispute-escalated","detail":"d"}"#,
@@ -352,7 +376,7 @@ tags!(Event, events_keep_their_form, {
     concat!(
         r#"{"event":"request-settled","id":1,"granted":false,"answer":{"answer":"problems","reasons":["#,
         r#"{"problem":"malformed","text":"t"},{"problem":"over"},{"problem":"under-way"},{"problem":"paused"},"#,
-        r#"{"problem":"no-head"},{"problem":"not-paused"},{"problem":"nothing-to-pause"}]}}"#
+        r#"{"problem":"no-head"},{"problem":"not-paused"},{"problem":"nothing-to-pause"},{"problem":"no-token-budget"}]}}"#
     ),
     concat!(
         r#"{"event":"feedback-given","feedback":{"by":BY,"source":{"in":"comment","id":5},"text":"t","#,
@@ -431,6 +455,7 @@ tags!(StoreChange, changes_of_the_store_keep_their_form, {
 }, &[
     r#"{"store":"cancel-work"}"#,
     r#"{"store":"set-budget","limit":5}"#,
+    r#"{"store":"set-budget","limit":5,"tokens":6}"#,
     r#"{"store":"start-timer","timer":{"timer":"deadline"},"at":5}"#,
 ]);
 
@@ -451,6 +476,10 @@ tags!(Phase, phases_keep_their_form, {
     r#"{"phase":"validating","head":"HEAD","base":"BASE","reviews":{},"gates":{}}"#,
     r#"{"phase":"awaiting-human","head":"HEAD","base":"BASE","reviews":{},"gates":{}}"#,
     r#"{"phase":"halted","reason":"timed-out","detail":"d","last":VALIDATION}"#,
+    concat!(
+        r#"{"phase":"halted","reason":"budget-exhausted","detail":"d","#,
+        r#""exhausted":{"scope":"run","measure":"money"},"last":null}"#
+    ),
     r#"{"phase":"refused","reason":{"refused":"not-permitted","found":"read"}}"#,
     r#"{"phase":"merged","by":BY,"head":"HEAD","last":null}"#,
     r#"{"phase":"closed","closing":"stopped","by":BY,"last":VALIDATION}"#,

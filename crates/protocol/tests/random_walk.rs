@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use pairbot_protocol::apply::replay;
+use pairbot_protocol::budget::{Exhausted, Limits, Measure, Scope};
 use pairbot_protocol::checks::{self, CheckState};
 use pairbot_protocol::command::{Command, RetryStage};
 use pairbot_protocol::decide::{Decision, decide, open};
@@ -50,6 +51,8 @@ fn policy(ci: bool) -> Policy {
         ]),
         rounds_max: 3,
         run_budget: Money::from_cents(500),
+        run_tokens: None,
+        day_budget: Limits::NONE,
         run_ms_max: 7_200_000,
         task_ms_max: 1_800_000,
         gates: BTreeMap::from([
@@ -209,7 +212,7 @@ impl World {
                 let outcome = match dice % 8 {
                     0 => CreateOutcome::NoProgress,
                     1 => CreateOutcome::HeadMoved { actual: Some(head(self.commits)) },
-                    2 => CreateOutcome::Failed { failure: Failure::Budget, detail: "no money".to_owned() },
+                    2 => CreateOutcome::Failed { failure: no_money(dice), detail: "no money".to_owned() },
                     _ => CreateOutcome::Pushed {
                         head: head(self.commits),
                         base: base(),
@@ -339,8 +342,15 @@ fn remark(dice: u8) -> Remark {
     }
 }
 
+/// A budget that is used up, of any scope.
+fn no_money(dice: u8) -> Failure {
+    let scopes = [Scope::Run, Scope::RepositoryDay, Scope::InstallationMonth];
+    let scope = scopes[usize::from(dice / 8) % scopes.len()];
+    Failure::Exhausted(Exhausted::at(scope, Measure::Money, Timestamp::from_unix_ms(u64::from(dice))))
+}
+
 fn command(dice: u8) -> Result<Command, String> {
-    match dice % 9 {
+    match dice % 10 {
         0 => Ok(Command::Retry { stage: None }),
         1 => Ok(Command::Retry { stage: Some(RetryStage::Create) }),
         2 => Ok(Command::Retry { stage: Some(RetryStage::Review) }),
@@ -349,6 +359,7 @@ fn command(dice: u8) -> Result<Command, String> {
         5 => Ok(Command::Resume),
         6 => Ok(Command::Budget { raise: Money::from_cents(1) }),
         7 => Err("no such thing".to_owned()),
+        8 => Ok(Command::BudgetTokens { raise: Tokens(1) }),
         _ => Ok(Command::Status),
     }
 }

@@ -139,10 +139,7 @@ impl<S: Submission> Conversation<'_, S> {
 
     /// One call, with as much of the conversation as the model's window takes.
     async fn ask(&self, state: &mut Resumed) -> Result<Reply, AgentFailure> {
-        let facts = self
-            .gateway
-            .facts(&self.model)
-            .map_err(|error| AgentFailure::Misconfigured(error.to_string()))?;
+        let facts = self.gateway.sizes(&self.model);
         let mut tools = self.toolbox.specs();
         tools.push(self.submission.spec());
         let output = self.limits.output_tokens_max.min(facts.output_tokens);

@@ -3,10 +3,11 @@
 use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
+use pairbot_protocol::budget::Amount;
 use pairbot_protocol::ids::{Money, Usage};
 
 use crate::agents::outcome::Spent;
-use crate::gateway::{AccountError, BudgetAccount, ReservationId};
+use crate::gateway::{AccountError, BudgetAccount, ReservationId, Room};
 
 /// An account that counts what is settled in it.
 pub(super) struct Meter<'a> {
@@ -27,11 +28,11 @@ impl<'a> Meter<'a> {
 
 #[async_trait]
 impl BudgetAccount for Meter<'_> {
-    async fn remaining(&self) -> Result<Money, AccountError> {
+    async fn remaining(&self) -> Result<Room, AccountError> {
         self.account.remaining().await
     }
 
-    async fn reserve(&self, amount: Money, purpose: &str) -> Result<ReservationId, AccountError> {
+    async fn reserve(&self, amount: Amount, purpose: &str) -> Result<ReservationId, AccountError> {
         self.account.reserve(amount, purpose).await
     }
 

@@ -100,15 +100,14 @@ impl BuiltinAgent {
     }
 
     /// How much of a change is shown: half of the window, at the three bytes a token that code has at the least.
-    fn diff_bytes_max(&self, model: &ModelChoice) -> Result<usize, AgentFailure> {
-        let facts =
-            self.gateway.facts(model).map_err(|error| AgentFailure::Misconfigured(error.to_string()))?;
-        let bytes = facts.context_tokens / DIFF_WINDOW_SHARE * conversation::BYTES_PER_TOKEN;
-        Ok(usize::try_from(bytes).unwrap_or(usize::MAX))
+    fn diff_bytes_max(&self, model: &ModelChoice) -> usize {
+        let window = self.gateway.sizes(model).context_tokens;
+        let bytes = window / DIFF_WINDOW_SHARE * conversation::BYTES_PER_TOKEN;
+        usize::try_from(bytes).unwrap_or(usize::MAX)
     }
 
     fn review_parts(&self, task: &ReviewTask) -> Result<(Toolbox, Opening), AgentFailure> {
-        let opening = prompts::reviewer(task, self.diff_bytes_max(&task.model)?);
+        let opening = prompts::reviewer(task, self.diff_bytes_max(&task.model));
         Ok((Toolbox::reading(open(&task.root)?), opening))
     }
 }

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use pairbot_protocol::budget::{Exhausted, Measure};
 use secrecy::ExposeSecret as _;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -53,7 +54,7 @@ pub(super) enum End {
     /// It broke the rules, or could not be started.
     Failed(AgentFailure),
     /// A call did not fit the budget.
-    BudgetExhausted(String),
+    BudgetExhausted(Exhausted, String),
     /// Its time was over.
     TimedOut,
     /// The server stops.
@@ -142,7 +143,7 @@ impl Job<'_> {
             biased;
             ended = &mut working => return ended,
             () = ports.stop.cancelled() => End::Stopped,
-            () = door.refused() => End::BudgetExhausted(budget_exhausted(door)),
+            () = door.refused() => budget_exhausted(door),
             () = satisfied => End::HandedIn,
             () = clock.sleep_until(self.limits.deadline) => End::TimedOut,
         };
@@ -172,14 +173,14 @@ fn last_call(door: &Door) -> Option<Result<(), String>> {
         CallOutcome::Rejected { status, reason } => Err(format!("status {status}: {reason}")),
         CallOutcome::Estimated { reason, .. }
         | CallOutcome::Unsettled { reason }
-        | CallOutcome::OverBudget { reason }
+        | CallOutcome::OverBudget { reason, .. }
         | CallOutcome::NotSent { reason } => Err(reason),
     })
 }
 
-fn budget_exhausted(door: &Door) -> String {
+fn budget_exhausted(door: &Door) -> End {
     let over = door.calls().into_iter().rev().find_map(|call| match call.outcome {
-        CallOutcome::OverBudget { reason } => Some(reason),
+        CallOutcome::OverBudget { exhausted, reason } => Some(End::BudgetExhausted(exhausted, reason)),
         CallOutcome::Answered { .. }
         | CallOutcome::UnderWay
         | CallOutcome::Estimated { .. }
@@ -187,7 +188,10 @@ fn budget_exhausted(door: &Door) -> String {
         | CallOutcome::Rejected { .. }
         | CallOutcome::NotSent { .. } => None,
     });
-    over.unwrap_or_else(|| "a call did not fit".to_owned())
+    over.unwrap_or_else(|| {
+        let run = Exhausted::Run { measure: Measure::Money };
+        End::BudgetExhausted(run, "a call did not fit".to_owned())
+    })
 }
 
 /// A port of our own choice where the network is shared with other agents and everybody else.

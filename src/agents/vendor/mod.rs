@@ -168,7 +168,9 @@ impl VendorAgent {
         match &attended.end {
             End::Stopped => return Err(AgentFailure::Stopped),
             End::TimedOut => return Err(AgentFailure::TimedOut),
-            End::BudgetExhausted(why) => return Err(AgentFailure::BudgetExhausted(why.clone())),
+            End::BudgetExhausted(exhausted, why) => {
+                return Err(AgentFailure::BudgetExhausted { exhausted: *exhausted, why: why.clone() });
+            }
             End::Refused => return Err(AgentFailure::Refused(attended.last_words.clone())),
             End::Failed(failure) => return Err(failure.clone()),
             End::Turn | End::HandedIn => {}

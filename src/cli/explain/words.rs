@@ -29,7 +29,8 @@ pub(super) fn event(event: &Event) -> String {
             None => "takes over what an earlier run left".to_owned(),
         },
         Event::DeadlineSet { at } => format!("may work until {}", moment(*at)),
-        Event::BudgetSet { limit } => format!("may spend {limit}"),
+        Event::BudgetSet { limit, tokens: None } => format!("may spend {limit}"),
+        Event::BudgetSet { limit, tokens: Some(tokens) } => format!("may spend {limit} and {tokens}"),
         Event::InspectionStarted { .. } => "reads the rules again".to_owned(),
         Event::RoundStarted { round, attempt, .. } => format!("round {round}, attempt {attempt} begins"),
         Event::Pushed { head, title, spend, .. } => {
@@ -64,7 +65,14 @@ pub(super) fn event(event: &Event) -> String {
         }
         Event::BecameReady { head } => format!("ready: {} waits for a person", head.short()),
         Event::ReadyWithdrawn { head } => format!("{} is no longer ready", head.short()),
-        Event::Halted { reason, detail } => format!("halted, {}: {}", reason.as_str(), quoted(detail)),
+        Event::Halted { reason, detail, exhausted: None } => {
+            format!("halted, {}: {}", reason.as_str(), quoted(detail))
+        }
+        Event::Halted { reason, detail, exhausted: Some(exhausted) } => {
+            let opens =
+                exhausted.opens_at().map_or_else(String::new, |at| format!(", again from {}", moment(at)));
+            format!("halted, {}, {exhausted}{opens}: {}", reason.as_str(), quoted(detail))
+        }
         Event::RequestReceived { id, request } => {
             let wish = match &request.wish {
                 Wish::Commands { commands, .. } => format!("{} commands", commands.len()),

@@ -177,12 +177,15 @@ impl Call<'_> {
     /// Notes a call that is not made, and says so in the agent's words.
     fn not_made(&self, error: &CallError) -> Refusal {
         let reason = error.to_string();
-        let exhausted = matches!(error, CallError::BudgetExhausted { .. });
-        let outcome =
-            if exhausted { CallOutcome::OverBudget { reason } } else { CallOutcome::NotSent { reason } };
+        let exhausted =
+            if let CallError::BudgetExhausted { exhausted, .. } = error { Some(*exhausted) } else { None };
+        let outcome = match exhausted {
+            Some(exhausted) => CallOutcome::OverBudget { exhausted, reason },
+            None => CallOutcome::NotSent { reason },
+        };
         let now = self.shared.now();
         self.shared.record().add(self.api, &self.model.model, now, outcome);
-        if exhausted {
+        if exhausted.is_some() {
             tracing::info!(model = %self.model, purpose = self.shared.visit.purpose, %error, "an agent's call was not let through");
             self.shared.refused.cancel();
         }

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use pairbot_protocol::budget::Exhausted;
 use pairbot_protocol::ids::{Money, Timestamp, Usage};
 use serde::{Deserialize, Serialize};
 
@@ -73,6 +74,8 @@ pub enum CallOutcome {
     },
     /// It did not fit what is left of the budget and was not sent.
     OverBudget {
+        /// Which budget, and when it opens again.
+        exhausted: Exhausted,
         /// What it would have needed, and what there was.
         reason: String,
     },

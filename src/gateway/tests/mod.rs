@@ -5,7 +5,8 @@ pub(crate) mod server;
 
 use std::sync::Arc;
 
-use pairbot_protocol::ids::{Money, Usage};
+use pairbot_protocol::budget::Measure;
+use pairbot_protocol::ids::{Money, Tokens, Usage};
 use secrecy::SecretString;
 use serde_json::json;
 
@@ -367,4 +368,37 @@ async fn a_provider_without_key_and_a_model_without_price_are_refused() {
     let mut asked = request(ProviderKind::OpenAi);
     asked.model.model = "nobody-knows".to_owned();
     assert!(matches!(gateway.call(&account, asked).await, Err(CallError::UnknownModel(_))));
+}
+
+fn unpriced() -> ModelRequest {
+    let mut asked = request(ProviderKind::Anthropic);
+    asked.model.model = "nobody-knows".to_owned();
+    asked
+}
+
+#[tokio::test]
+async fn a_model_without_price_is_called_where_tokens_are_limited_and_never_beyond() {
+    let bench = Bench::with((0..40).map(|_| good())).await;
+    let limit = Tokens(9_000);
+    let account = MemoryAccount::of_tokens(Money::ZERO, limit);
+    let answers =
+        futures_util::future::join_all((0..40).map(|_| bench.gateway.call(&account, unpriced()))).await;
+    let ledger = account.ledger();
+    let used = ledger.settled.iter().fold(Tokens::ZERO, |sum, (_, _, usage)| sum.plus(usage.total()));
+    assert!(used <= limit && ledger.spent() == Money::ZERO, "{used}");
+    let done = answers.iter().filter(|answer| answer.is_ok()).count();
+    assert!(done > 0 && done == bench.server.asked().len());
+    let refused = answers.into_iter().find_map(Result::err).unwrap();
+    let CallError::BudgetExhausted { exhausted, .. } = &refused else { panic!("{refused}") };
+    assert_eq!(exhausted.measure(), Measure::Tokens);
+    assert!(refused.to_string().contains("tokens of the run's budget remain"), "{refused}");
+}
+
+#[tokio::test]
+async fn output_is_clamped_to_what_the_budget_counts() {
+    let bench = Bench::with([good()]).await;
+    let account = MemoryAccount::of_tokens(Money::from_cents(100), Tokens(4_000));
+    bench.gateway.call(&account, request(ProviderKind::Anthropic)).await.unwrap();
+    let output = bench.server.asked()[0].body["max_tokens"].as_u64().unwrap();
+    assert!((1_024..4_000).contains(&output), "{output}");
 }

@@ -5,9 +5,10 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
-use pairbot_protocol::ids::{Money, Timestamp, Usage};
+use pairbot_protocol::budget::{Amount, Exhausted, Limits, Quantity, Scope};
+use pairbot_protocol::ids::{Money, Timestamp, Tokens, Usage};
 
-use crate::gateway::account::{AccountError, BudgetAccount, ReservationId};
+use crate::gateway::account::{AccountError, BudgetAccount, ReservationId, Room};
 use crate::ports::{Clock, Entropy};
 
 /// Sleeps of up to 70 seconds, which are pauses, pass at once and move the time; longer ones, which are time-outs,
@@ -61,7 +62,8 @@ pub(crate) struct MemoryAccount(Mutex<Ledger>);
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Ledger {
     pub(crate) limit: Money,
-    pub(crate) open: BTreeMap<u64, Money>,
+    pub(crate) limit_tokens: Option<Tokens>,
+    pub(crate) open: BTreeMap<u64, Amount>,
     pub(crate) settled: Vec<(Money, Money, Usage)>,
     pub(crate) released: usize,
     pub(crate) lease_lost: bool,
@@ -74,13 +76,30 @@ impl Ledger {
     }
 
     pub(crate) fn reserved(&self) -> Money {
-        self.open.values().fold(Money::ZERO, |sum, amount| sum.plus(*amount))
+        self.open.values().fold(Money::ZERO, |sum, amount| sum.plus(amount.money))
+    }
+
+    /// What is spent and reserved.
+    fn taken(&self) -> Amount {
+        let spent = self.settled.iter().fold(Amount::ZERO, |sum, (_, money, usage)| {
+            sum.plus(Amount { money: *money, tokens: usage.total() })
+        });
+        self.open.values().fold(spent, |sum, amount| sum.plus(*amount))
+    }
+
+    fn limits(&self) -> Limits {
+        Limits { money: Some(self.limit), tokens: self.limit_tokens }
     }
 }
 
 impl MemoryAccount {
     pub(crate) fn of(limit: Money) -> Self {
         Self(Mutex::new(Ledger { limit, ..Ledger::default() }))
+    }
+
+    /// The same with a limit in tokens besides.
+    pub(crate) fn of_tokens(limit: Money, tokens: Tokens) -> Self {
+        Self(Mutex::new(Ledger { limit, limit_tokens: Some(tokens), ..Ledger::default() }))
     }
 
     pub(crate) fn ledger(&self) -> Ledger {
@@ -94,20 +113,23 @@ impl MemoryAccount {
 
 #[async_trait]
 impl BudgetAccount for MemoryAccount {
-    async fn remaining(&self) -> Result<Money, AccountError> {
+    async fn remaining(&self) -> Result<Room, AccountError> {
         let ledger = self.0.lock().unwrap();
-        Ok(ledger.limit.minus(ledger.spent()).minus(ledger.reserved()))
+        Ok(Room::within([(Scope::Run, ledger.limits(), ledger.taken())], Timestamp::default()))
     }
 
-    async fn reserve(&self, amount: Money, purpose: &str) -> Result<ReservationId, AccountError> {
+    async fn reserve(&self, amount: Amount, purpose: &str) -> Result<ReservationId, AccountError> {
         assert!(!purpose.is_empty());
         let mut ledger = self.0.lock().unwrap();
         if ledger.lease_lost {
             return Err(AccountError::LeaseLost);
         }
-        let (limit, spent, reserved) = (ledger.limit, ledger.spent(), ledger.reserved());
-        if spent.plus(reserved).plus(amount) > limit {
-            return Err(AccountError::Exhausted { limit, spent, reserved });
+        if let Some(measure) = ledger.limits().refuses(ledger.taken(), amount) {
+            let exhausted = Exhausted::Run { measure };
+            let limit = ledger.limits().in_measure(measure).unwrap();
+            let spent = ledger.taken().in_measure(measure);
+            let reserved = Quantity::Money(ledger.reserved());
+            return Err(AccountError::Exhausted { exhausted, limit, spent, reserved });
         }
         ledger.next += 1;
         let id = ledger.next;
@@ -124,8 +146,9 @@ impl BudgetAccount for MemoryAccount {
     ) -> Result<(), AccountError> {
         let mut ledger = self.0.lock().unwrap();
         let reserved = ledger.open.remove(&reservation.0).expect("settled once");
-        assert!(actual <= reserved, "settled {actual} of {reserved}");
-        ledger.settled.push((reserved, actual, usage));
+        assert!(actual <= reserved.money, "settled {actual} of {reserved:?}");
+        assert!(usage.total() <= reserved.tokens, "used {usage:?} of {reserved:?}");
+        ledger.settled.push((reserved.money, actual, usage));
         Ok(())
     }
 

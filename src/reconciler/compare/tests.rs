@@ -36,7 +36,7 @@ fn every_phase() -> [Phase; 9] {
         Phase::Opening { head: head(1), base },
         Phase::Validating(validation()),
         Phase::AwaitingHuman(validation()),
-        Phase::Halted { reason: Halt::NoProgress, detail: String::new(), last: None },
+        Phase::Halted { reason: Halt::NoProgress, detail: String::new(), exhausted: None, last: None },
         Phase::Refused { reason: Refusal::NotPermitted { found: Permission::Read } },
         Phase::Merged { by: nobody(), head: head(1), last: None },
         Phase::Closed { closing: Closing::Stopped, by: nobody(), last: None },

@@ -7,7 +7,8 @@ use rusqlite::{Connection, OptionalExtension};
 
 use super::columns::{RunKey, counted, identified, identity, moment_of, run_id_at, run_key};
 use super::ledger::{NO_PREDECESSOR, chained};
-use crate::store::{Audited, Fault, InboxId, Origin, OriginDelivery, Result, Tombstone};
+use super::{budget, shared_budget};
+use crate::store::{Audited, Fault, InboxId, Origin, OriginDelivery, Owner, Result, Tombstone};
 use crate::wire::{self, RecordedEvent};
 
 /// Every run there is.
@@ -55,12 +56,13 @@ pub(super) fn run(db: &Connection, id: RunId) -> Result<Audited> {
     let Some(state) = state(db, id)? else {
         let pruned = tombstone_of(db, id)?.is_some();
         if !pruned {
-            audited.faults.push(Fault { run: id, seq: None, what: "there is no such run".to_owned() });
+            audited.faults.push(Fault { run: Some(id), seq: None, what: "there is no such run".to_owned() });
         }
         audited.runs = 0;
         return Ok(audited);
     };
-    let mut fault = |seq, what: &str| audited.faults.push(Fault { run: id, seq, what: what.to_owned() });
+    let mut fault =
+        |seq, what: &str| audited.faults.push(Fault { run: Some(id), seq, what: what.to_owned() });
     let mut query = db.prepare_cached("SELECT seq, hash, payload FROM event WHERE run = ?1 ORDER BY seq")?;
     let mut rows = query.query([state.key.0])?;
     let (mut previous, mut last, mut events) = (NO_PREDECESSOR.to_vec(), 0, Vec::new());
@@ -90,8 +92,9 @@ pub(super) fn run(db: &Connection, id: RunId) -> Result<Audited> {
     }
     audited.events = events.len() as u64;
     let replayed = replay(&events);
-    for what in differences(&state, replayed.as_ref()) {
-        audited.faults.push(Fault { run: id, seq: None, what });
+    let money = budget::fault(db, state.key)?;
+    for what in differences(&state, replayed.as_ref()).into_iter().chain(money) {
+        audited.faults.push(Fault { run: Some(id), seq: None, what });
     }
     Ok(audited)
 }
@@ -135,7 +138,8 @@ pub(super) fn tombstones(db: &Connection) -> Result<Audited> {
         let run = run_id_at(row, 0)?;
         let (hash, payload, id) =
             (row.get::<_, Vec<u8>>(3)?, row.get::<_, String>(4)?, row.get::<_, i64>(5)?);
-        let mut fault = |what: &str| audited.faults.push(Fault { run, seq: None, what: what.to_owned() });
+        let mut fault =
+            |what: &str| audited.faults.push(Fault { run: Some(run), seq: None, what: what.to_owned() });
         if id != last + 1 || hash != chained(&previous, &payload) {
             fault(
                 "its tombstone does not follow from its predecessor: one is missing or not what was written",
@@ -163,9 +167,23 @@ pub(super) fn tombstones(db: &Connection) -> Result<Audited> {
             (RepositoryId(identified(row.get(0)?)), IssueNumber(identified(row.get(1)?)));
         let run = RunId { repository, issue, ordinal: row.get(2)? };
         let what = "an earlier run of its issue is gone, and has no tombstone".to_owned();
-        audited.faults.push(Fault { run, seq: None, what });
+        audited.faults.push(Fault { run: Some(run), seq: None, what });
     }
     Ok(audited)
+}
+
+/// Looks that every budget that runs share is the sum of its reservations, those of runs that were pruned included.
+pub(super) fn shared_budgets(db: &Connection) -> Result<Vec<Fault>> {
+    let named = |owner: Owner| match owner {
+        Owner::Repository(id) => format!("repository {id}"),
+        Owner::Installation(id) => format!("installation {id}"),
+    };
+    let found = shared_budget::faults(db)?.into_iter();
+    let faults = found.map(|(owner, what)| {
+        let what = format!("{}: {what}", named(owner));
+        Fault { run: None, seq: None, what }
+    });
+    Ok(faults.collect())
 }
 
 /// What the events of a run were decided on.

@@ -1,6 +1,7 @@
 //! How the protocol's numbers are kept in SQLite's signed 64-bit integers.
 
-use pairbot_protocol::ids::{IssueNumber, Money, RepositoryId, RunId, Timestamp, Usage};
+use pairbot_protocol::budget::Amount;
+use pairbot_protocol::ids::{IssueNumber, Money, RepositoryId, RunId, Timestamp, Tokens, Usage};
 use rusqlite::{Connection, OptionalExtension, Row};
 
 use crate::store::Result;
@@ -35,6 +36,15 @@ pub(super) fn moment_of(column: i64) -> Timestamp {
 
 pub(super) fn money_of(column: i64) -> Money {
     Money::from_microdollars(counted(column))
+}
+
+pub(super) fn tokens_of(column: i64) -> Tokens {
+    Tokens(counted(column))
+}
+
+/// Reads two columns, of money and of tokens, that begin at `first`.
+pub(super) fn amount_at(row: &Row<'_>, first: usize) -> rusqlite::Result<Amount> {
+    Ok(Amount { money: money_of(row.get(first)?), tokens: tokens_of(row.get(first + 1)?) })
 }
 
 /// A `LIMIT`.

@@ -215,7 +215,9 @@ fn bring_about(
                 tasks.push(outbox::enqueue(db, key, installation, task, version, decision.at)?);
             }
             NewEffect::Change(StoreChange::CancelWork) => outbox::cancel_work(db, key, decision.at)?,
-            NewEffect::Change(StoreChange::SetBudget { limit }) => budget::set_limit(db, key, *limit)?,
+            NewEffect::Change(StoreChange::SetBudget { limit, tokens }) => {
+                budget::set_limit(db, key, *limit, *tokens)?;
+            }
             NewEffect::Change(StoreChange::StartTimer { timer, at }) => timers::start(db, key, timer, *at)?,
         }
     }

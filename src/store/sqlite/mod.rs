@@ -16,6 +16,7 @@ mod outbox;
 mod prune;
 mod readers;
 mod schema;
+mod shared_budget;
 mod soundness;
 mod spend;
 mod tasks;
@@ -27,7 +28,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use pairbot_protocol::ids::{Money, RunId, TaskId, Timestamp, Usage};
+use pairbot_protocol::budget::Amount;
+use pairbot_protocol::ids::{Money, RepositoryId, RunId, TaskId, Timestamp, Usage};
 use pairbot_protocol::signal::{Envelope, Spend, Target};
 use rusqlite::Connection;
 use tokio::sync::Notify;
@@ -41,9 +43,10 @@ use self::lock::FileLock;
 use self::readers::Readers;
 use self::writer::Writer;
 use super::{
-    Accepted, AttemptEnd, Audited, Budget, Claimed, Commit, Committed, Counts, Cutoff, DeadLetter, Delivery,
-    Done, InboxId, InboxRow, Lease, LedgerEntry, Origin, Pruned, Replayed, ReservationId, Result, RunFilter,
-    RunSummary, SpendLine, Store, StoredRun, TaskKinds, TaskRecord, Tombstone, UnreadableSignal,
+    Accepted, AttemptEnd, Audited, Budget, Budgets, Claimed, Commit, Committed, Counts, Cutoff, DeadLetter,
+    Delivery, Done, InboxId, InboxRow, Lease, LedgerEntry, OpenReservation, Origin, Pruned, Replayed,
+    ReservationId, Result, RunFilter, RunSummary, SharedBudget, SharedLimits, SpendLine, Store, StoredRun,
+    TaskKinds, TaskRecord, Tombstone, UnreadableSignal,
 };
 
 /// A store in one SQLite file, for one process.
@@ -200,6 +203,7 @@ impl Store for SqliteStore {
             total.events += one.events;
             total.faults.extend(one.faults);
         }
+        total.faults.extend(self.readers.read(audit::shared_budgets).await?);
         Ok(total)
     }
 
@@ -340,12 +344,13 @@ impl Store for SqliteStore {
     async fn reserve(
         &self,
         lease: &Lease,
-        amount: Money,
+        amount: Amount,
+        limits: &SharedLimits,
         purpose: &str,
         now: Timestamp,
     ) -> Result<ReservationId> {
-        let (lease, purpose) = (lease.clone(), purpose.to_owned());
-        self.writer.write(move |db| budget::reserve(db, &lease, amount, &purpose, now)).await
+        let (lease, limits, purpose) = (lease.clone(), *limits, purpose.to_owned());
+        self.writer.write(move |db| budget::reserve(db, &lease, amount, &limits, &purpose, now)).await
     }
 
     async fn settle(
@@ -365,6 +370,23 @@ impl Store for SqliteStore {
 
     async fn budget(&self, run: RunId) -> Result<Budget> {
         self.readers.read(move |db| budget::of_run(db, run)).await
+    }
+
+    async fn budgets(&self, lease: &Lease, now: Timestamp) -> Result<Budgets> {
+        let lease = lease.clone();
+        self.readers.read(move |db| budget::of_task(db, &lease, now)).await
+    }
+
+    async fn shared_budgets(&self, now: Timestamp) -> Result<Vec<SharedBudget>> {
+        self.readers.read(move |db| shared_budget::of_moment(db, now)).await
+    }
+
+    async fn open_reservations(&self, run: Option<RunId>) -> Result<Vec<OpenReservation>> {
+        self.readers.read(move |db| spend::open(db, run)).await
+    }
+
+    async fn costs_of_ended(&self, repository: RepositoryId, limit: usize) -> Result<Vec<Money>> {
+        self.readers.read(move |db| spend::of_ended(db, repository, limit)).await
     }
 
     async fn spend_of(&self, task: TaskId) -> Result<Spend> {

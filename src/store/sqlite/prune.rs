@@ -169,6 +169,7 @@ fn bury(db: &Connection, key: RunKey, run: &Run, ending: &Ending, now: Timestamp
 
 /// Removes a run with all that hangs on it, from the leaves to the root.
 fn forget(db: &Connection, key: RunKey) -> Result<()> {
+    super::shared_budget::outlive(db, key)?;
     for leaves in ["intervention", "failed_attempt"] {
         let text = format!("DELETE FROM {leaves} WHERE task IN (SELECT id FROM task WHERE run = ?1)");
         db.prepare_cached(&text)?.execute([key.0])?;

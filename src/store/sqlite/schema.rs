@@ -14,10 +14,11 @@ use super::soundness::beside;
 use crate::store::{Result, StoreError};
 
 /// Schemas, forward only: a number is never used twice and a text that was released is never changed.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     include_str!("../../../migrations/0001_first.sql"),
     include_str!("../../../migrations/0002_operators.sql"),
     include_str!("../../../migrations/0003_turns.sql"),
+    include_str!("../../../migrations/0004_shared_budgets.sql"),
 ];
 
 /// `PBOT`, by which SQLite files of this program are told from others (<https://sqlite.org/fileformat2.html#application_id>).
@@ -185,7 +186,7 @@ mod tests {
         let (_folder, path) = file();
         open_writer(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
         let error = open_writer(&path).unwrap_err();
-        assert!(matches!(error, StoreError::SchemaTooNew { found: 99, known: 3 }), "{error}");
+        assert!(matches!(error, StoreError::SchemaTooNew { found: 99, known: 4 }), "{error}");
     }
 
     #[test]

@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 
 use pairbot_protocol::effect::Work;
-use pairbot_protocol::ids::{Round, RunId, TaskId};
+use pairbot_protocol::ids::{Money, RepositoryId, Round, RunId, TaskId};
 use pairbot_protocol::signal::Spend;
 use rusqlite::Connection;
 
-use super::columns::{identity, money_of, run_key, usage_at};
-use crate::store::{Result, SpendLine, TaskEffect};
+use super::columns::{
+    amount_at, identified, identity, limit, moment_of, money_of, run_id_at, run_key, usage_at,
+};
+use crate::store::{OpenReservation, ReservationId, Result, SpendLine, TaskEffect};
 use crate::wire;
 
 /// Who spent for a task that this version cannot read.
@@ -66,6 +68,39 @@ pub(super) fn lines(db: &Connection, run: RunId) -> Result<Vec<SpendLine>> {
         calls,
     };
     Ok(lines.into_iter().map(line).collect())
+}
+
+/// Reservations whose calls have not ended.
+pub(super) fn open(db: &Connection, run: Option<RunId>) -> Result<Vec<OpenReservation>> {
+    let mut query = db.prepare_cached(
+        "SELECT reservation.id, repository, issue, ordinal, task, amount_microdollars, amount_tokens, created_at, \
+         purpose FROM reservation INDEXED BY reservation_open JOIN run ON run.id = reservation.run \
+         WHERE reservation.state = 0 ORDER BY reservation.id",
+    )?;
+    let rows = query.query_map((), |row| {
+        Ok(OpenReservation {
+            id: ReservationId(identified(row.get(0)?)),
+            run: run_id_at(row, 1)?,
+            task: TaskId(identified(row.get(4)?)),
+            amount: amount_at(row, 5)?,
+            since: moment_of(row.get(7)?),
+            purpose: row.get(8)?,
+        })
+    })?;
+    let mut found = rows.collect::<rusqlite::Result<Vec<_>>>()?;
+    // As many as there are calls under way: few.
+    found.retain(|reservation| run.is_none_or(|run| run == reservation.run));
+    Ok(found)
+}
+
+/// What the newest runs of a repository have cost that are over and called a model.
+pub(super) fn of_ended(db: &Connection, repository: RepositoryId, runs_max: usize) -> Result<Vec<Money>> {
+    let mut query = db.prepare_cached(
+        "SELECT spent_microdollars FROM run JOIN budget ON budget.run = run.id \
+         WHERE repository = ?1 AND over = 1 AND calls > 0 ORDER BY run.id DESC LIMIT ?2",
+    )?;
+    let rows = query.query_map((identity(repository.0), limit(runs_max)), |row| Ok(money_of(row.get(0)?)))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
 /// Whose work a task is, and in which round.

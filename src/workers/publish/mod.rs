@@ -59,6 +59,8 @@ pub(super) async fn facts(tools: &Tools, run: &Run, home: &Home) -> Result<RunFa
         run_url: None,
         budget: tools.store.budget(run.id).await?,
         spend: tools.store.spend_lines(run.id).await?,
+        // Asked for where it is told: the runs of a repository may be many.
+        forecast: None,
         notices,
     })
 }

@@ -1,10 +1,14 @@
 //! The one status comment, kept up to date in place, and the pull request's own text.
 
+use pairbot_protocol::budget::Forecast;
 use pairbot_protocol::ids::CommentId;
 use sha2::{Digest, Sha256};
 
 use super::{Assignment, Product, Setback, Tools, facts, marker, receipt};
 use crate::text;
+
+/// From how many runs that ended it is foretold what one may cost: the newest say most.
+const FORECAST_RUNS_MAX: usize = 50;
 
 const COMMENT: &str = "status";
 const COMMENT_DIGEST: &str = "status-digest";
@@ -13,7 +17,9 @@ const PULL_REQUEST_DIGEST: &str = "pull-request-digest";
 pub(super) async fn publish(tools: &Tools, task: &Assignment<'_>) -> Result<Product, Setback> {
     let run = &task.run;
     let home = tools.home(run).await?;
-    let facts = facts(tools, run, &home).await?;
+    let mut facts = facts(tools, run, &home).await?;
+    let costs = tools.store.costs_of_ended(run.id.repository, FORECAST_RUNS_MAX).await?;
+    facts.forecast = Forecast::of(costs);
     let mut product = Product::nothing();
     let receipts = &mut product.done.receipts;
 

@@ -1,13 +1,14 @@
 use std::sync::Arc;
 
 use pairbot::store::{AttemptEnd, Done, SpendLine, Store, StoreError};
+use pairbot_protocol::budget::{Exhausted, Measure, Quantity};
 use pairbot_protocol::effect::{Effect, StoreChange};
 use pairbot_protocol::ids::{Money, Round, Usage};
 use pairbot_protocol::signal::Spend;
 
 use super::Backend;
 use super::fixtures::{
-    LEASE_MS, at, claim, claim_one, create, errand, go_on, limit, open_run, review, run_of,
+    LEASE_MS, at, claim, claim_one, create, errand, go_on, limit, open_run, review, run_of, set_aside,
 };
 
 fn cents(cents: u64) -> Money {
@@ -27,18 +28,20 @@ pub(super) async fn what_does_not_fit_is_refused_with_the_sums(backend: &dyn Bac
     let store = backend.open();
     open_run(&*store, 1, vec![limit(100), create(1)]).await;
     let lease = claim_one(&*store, 0).await.lease;
-    let first = store.reserve(&lease, cents(60), "call", at(1)).await.unwrap();
+    let first = set_aside(&*store, &lease, cents(60), at(1)).await.unwrap();
     store.settle(first, cents(50), tokens(1, 1), "m").await.unwrap();
-    store.reserve(&lease, cents(30), "call", at(1)).await.unwrap();
-    let refusal = store.reserve(&lease, cents(21), "call", at(1)).await.unwrap_err();
-    let StoreError::BudgetExhausted { limit, spent, reserved } = refusal else { panic!("{refusal}") };
-    assert_eq!((limit, spent, reserved), (cents(100), cents(50), cents(30)));
+    set_aside(&*store, &lease, cents(30), at(1)).await.unwrap();
+    let refusal = set_aside(&*store, &lease, cents(21), at(1)).await.unwrap_err();
+    let StoreError::BudgetExhausted(refused) = refusal else { panic!("{refusal}") };
+    assert_eq!(refused.exhausted, Exhausted::Run { measure: Measure::Money });
+    let named = [refused.limit, refused.spent, refused.reserved];
+    assert_eq!(named, [100, 50, 30].map(|amount| Quantity::Money(cents(amount))));
     assert_eq!(sums(&store).await, (cents(50), cents(30)));
-    store.reserve(&lease, cents(20), "call", at(1)).await.unwrap();
-    let refusal = store.reserve(&lease, Money::from_microdollars(1), "call", at(1)).await;
-    assert!(matches!(refusal, Err(StoreError::BudgetExhausted { .. })));
-    let refusal = store.reserve(&lease, Money::from_microdollars(u64::MAX), "call", at(1)).await;
-    assert!(matches!(refusal, Err(StoreError::BudgetExhausted { .. })));
+    set_aside(&*store, &lease, cents(20), at(1)).await.unwrap();
+    let refusal = set_aside(&*store, &lease, Money::from_microdollars(1), at(1)).await;
+    assert!(matches!(refusal, Err(StoreError::BudgetExhausted(_))));
+    let refusal = set_aside(&*store, &lease, Money::from_microdollars(u64::MAX), at(1)).await;
+    assert!(matches!(refusal, Err(StoreError::BudgetExhausted(_))));
 }
 
 pub(super) async fn fifty_tasks_race_for_the_last_dollar(backend: &dyn Backend) {
@@ -51,14 +54,14 @@ pub(super) async fn fifty_tasks_race_for_the_last_dollar(backend: &dyn Backend) 
         .into_iter()
         .map(|claimed| {
             let store = Arc::clone(&store);
-            tokio::spawn(async move { store.reserve(&claimed.lease, cents(7), "call", at(1)).await })
+            tokio::spawn(async move { set_aside(&*store, &claimed.lease, cents(7), at(1)).await })
         })
         .collect();
     let mut granted = 0;
     for racer in racers {
         match racer.await.unwrap() {
             Ok(_) => granted += 1,
-            Err(refusal) => assert!(matches!(refusal, StoreError::BudgetExhausted { .. }), "{refusal}"),
+            Err(refusal) => assert!(matches!(refusal, StoreError::BudgetExhausted(_)), "{refusal}"),
         }
     }
     assert_eq!(granted, 14);
@@ -69,7 +72,7 @@ pub(super) async fn settling_replaces_the_reservation(backend: &dyn Backend) {
     let store = backend.open();
     open_run(&*store, 1, vec![limit(100), create(1)]).await;
     let lease = claim_one(&*store, 0).await.lease;
-    let reservation = store.reserve(&lease, cents(60), "call", at(1)).await.unwrap();
+    let reservation = set_aside(&*store, &lease, cents(60), at(1)).await.unwrap();
     for _ in 0..2 {
         store.settle(reservation, cents(12), tokens(300, 20), "m").await.unwrap();
         store.release(reservation).await.unwrap();
@@ -87,7 +90,7 @@ pub(super) async fn releasing_gives_everything_back(backend: &dyn Backend) {
     let store = backend.open();
     open_run(&*store, 1, vec![limit(100), create(1)]).await;
     let lease = claim_one(&*store, 0).await.lease;
-    let reservation = store.reserve(&lease, cents(100), "call", at(1)).await.unwrap();
+    let reservation = set_aside(&*store, &lease, cents(100), at(1)).await.unwrap();
     store.release(reservation).await.unwrap();
     store.settle(reservation, cents(12), tokens(1, 1), "m").await.unwrap();
     assert_eq!(sums(&store).await, (Money::ZERO, Money::ZERO));
@@ -101,7 +104,7 @@ pub(super) async fn a_call_whose_end_nobody_saw_is_charged_in_full(backend: &dyn
     let leases: Vec<_> = claim(&*store, 5, 0).await.into_iter().map(|claimed| claimed.lease).collect();
     let [done, retried, buried, withdrawn, expired] = &leases[..] else { panic!("{leases:?}") };
     for (lease, amount) in leases.iter().zip([1, 10, 100, 0, 200]) {
-        store.reserve(lease, cents(amount), "call", at(0)).await.unwrap();
+        set_aside(&*store, lease, cents(amount), at(0)).await.unwrap();
     }
     store.complete(done, Done::default(), at(1)).await.unwrap();
     assert_eq!(sums(&store).await, (cents(1), cents(310)));
@@ -112,7 +115,7 @@ pub(super) async fn a_call_whose_end_nobody_saw_is_charged_in_full(backend: &dyn
     store.heartbeat(withdrawn, at(0), 10 * LEASE_MS).await.unwrap();
     assert_eq!(claim(&*store, 5, LEASE_MS).await[0].lease.task(), expired.task());
     assert_eq!(sums(&store).await, (cents(311), Money::ZERO));
-    store.reserve(withdrawn, cents(300), "call", at(1)).await.unwrap();
+    set_aside(&*store, withdrawn, cents(300), at(1)).await.unwrap();
     go_on(&*store, 1, vec![Effect::Store(StoreChange::CancelWork)]).await;
     assert_eq!(sums(&store).await, (cents(611), Money::ZERO));
 }
@@ -121,8 +124,8 @@ pub(super) async fn a_late_settlement_replaces_the_charge(backend: &dyn Backend)
     let store = backend.open();
     open_run(&*store, 1, vec![limit(100), create(1)]).await;
     let lease = claim_one(&*store, 0).await.lease;
-    let settled = store.reserve(&lease, cents(40), "call", at(0)).await.unwrap();
-    let released = store.reserve(&lease, cents(30), "call", at(0)).await.unwrap();
+    let settled = set_aside(&*store, &lease, cents(40), at(0)).await.unwrap();
+    let released = set_aside(&*store, &lease, cents(30), at(0)).await.unwrap();
     claim_one(&*store, LEASE_MS).await;
     assert_eq!(sums(&store).await, (cents(70), Money::ZERO));
     store.settle(settled, cents(5), tokens(10, 1), "m").await.unwrap();
@@ -135,12 +138,12 @@ pub(super) async fn a_raised_limit_makes_room(backend: &dyn Backend) {
     let store = backend.open();
     open_run(&*store, 1, vec![create(1)]).await;
     let lease = claim_one(&*store, 0).await.lease;
-    let without = store.reserve(&lease, cents(1), "call", at(0)).await;
-    assert!(matches!(without, Err(StoreError::BudgetExhausted { limit: Money::ZERO, .. })));
+    let without = set_aside(&*store, &lease, cents(1), at(0)).await;
+    assert!(matches!(without, Err(StoreError::BudgetExhausted(_))));
     go_on(&*store, 1, vec![limit(10)]).await;
-    store.reserve(&lease, cents(10), "call", at(0)).await.unwrap();
+    set_aside(&*store, &lease, cents(10), at(0)).await.unwrap();
     go_on(&*store, 1, vec![limit(15)]).await;
-    store.reserve(&lease, cents(5), "call", at(0)).await.unwrap();
+    set_aside(&*store, &lease, cents(5), at(0)).await.unwrap();
     assert_eq!(sums(&store).await, (Money::ZERO, cents(15)));
 }
 
@@ -150,7 +153,7 @@ pub(super) async fn spending_is_listed_by_round_agent_and_model(backend: &dyn Ba
     for (amount, model) in [(1, "big"), (2, "small"), (4, "big")] {
         let claimed = claim(&*store, 1, 0).await.remove(0);
         for _ in 0..2 {
-            let reservation = store.reserve(&claimed.lease, cents(50), "call", at(0)).await.unwrap();
+            let reservation = set_aside(&*store, &claimed.lease, cents(50), at(0)).await.unwrap();
             store.settle(reservation, cents(amount), tokens(10, 1), model).await.unwrap();
         }
         store.complete(&claimed.lease, Done::default(), at(0)).await.unwrap();

@@ -6,6 +6,7 @@ use pairbot_protocol::ids::Money;
 use super::Backend;
 use super::fixtures::{
     INSTALLATION, at, claim_one, create, delivery, go_on, limit, new_run, open_run, opening, run_of,
+    set_aside,
 };
 
 pub(super) async fn everything_answered_survives_closing(backend: &dyn Backend) {
@@ -14,7 +15,7 @@ pub(super) async fn everything_answered_survives_closing(backend: &dyn Backend) 
     open_run(&*store, 1, vec![limit(100), create(1), create(2)]).await;
     let claimed = claim_one(&*store, 0).await;
     store.append_turn(&claimed.lease, "creator", 0, "hello").await.unwrap();
-    let reservation = store.reserve(&claimed.lease, Money::from_cents(9), "call", at(0)).await.unwrap();
+    let reservation = set_aside(&*store, &claimed.lease, Money::from_cents(9), at(0)).await.unwrap();
     store
         .settle(reservation, Money::from_cents(3), pairbot_protocol::ids::Usage::default(), "m")
         .await
@@ -42,7 +43,7 @@ pub(super) async fn whoever_held_a_lease_before_a_restart_has_lost_it(backend: &
     let store = backend.open();
     open_run(&*store, 1, vec![limit(100), create(1)]).await;
     let before = claim_one(&*store, 0).await;
-    store.reserve(&before.lease, Money::from_cents(9), "call", at(0)).await.unwrap();
+    set_aside(&*store, &before.lease, Money::from_cents(9), at(0)).await.unwrap();
     drop(store);
 
     // No need to wait for the lease to expire: who held it is gone.

@@ -1,11 +1,15 @@
 //! Small runs, deliveries and tasks.
 
-use pairbot::store::{Claimed, Commit, Content, Delivery, Store, TaskKinds};
+use pairbot::store::{
+    Claimed, Commit, Content, Delivery, Lease, ReservationId, SharedLimits, Store, StoreError, TaskKinds,
+};
 use pairbot_protocol::apply;
+use pairbot_protocol::budget::Amount;
 use pairbot_protocol::effect::{Effect, Publication, StoreChange, Work};
 use pairbot_protocol::event::Event;
 use pairbot_protocol::ids::{
-    HeadSha, InstallationId, IssueNumber, Money, RepositoryId, Round, RunId, TaskId, Timestamp, UserId,
+    HeadSha, InstallationId, IssueNumber, Money, RepositoryId, Round, RunId, TaskId, Timestamp, Tokens,
+    UserId,
 };
 use pairbot_protocol::run::Run;
 use pairbot_protocol::signal::{Actor, ActorKind, Envelope, IssueFacts, RequestId, Signal, Target};
@@ -106,7 +110,18 @@ pub(crate) fn answer(number: u32) -> Effect {
 }
 
 pub(crate) fn limit(cents: u64) -> Effect {
-    Effect::Store(StoreChange::SetBudget { limit: Money::from_cents(cents) })
+    Effect::Store(StoreChange::SetBudget { limit: Money::from_cents(cents), tokens: None })
+}
+
+/// Sets money aside, where nothing but the run's budget limits it.
+pub(crate) async fn set_aside(
+    store: &dyn Store,
+    lease: &Lease,
+    money: Money,
+    now: Timestamp,
+) -> Result<ReservationId, StoreError> {
+    let amount = Amount { money, tokens: Tokens::ZERO };
+    store.reserve(lease, amount, &SharedLimits::NONE, "call", now).await
 }
 
 pub(crate) fn envelope(issue: u64) -> Envelope {

@@ -10,6 +10,7 @@ mod ledger;
 mod outbox;
 mod retention;
 mod samples;
+mod shared_budget;
 mod sqlite_file;
 mod timers;
 mod transcripts;
@@ -99,6 +100,16 @@ promises! {
     budget::a_late_settlement_replaces_the_charge,
     budget::a_raised_limit_makes_room,
     budget::spending_is_listed_by_round_agent_and_model,
+    shared_budget::fifty_tasks_race_for_the_last_dollar_of_a_repository,
+    shared_budget::fifty_tasks_race_for_the_last_dollar_of_an_installation,
+    shared_budget::what_one_budget_refuses_is_set_aside_in_none,
+    shared_budget::tokens_are_limited_beside_dollars,
+    shared_budget::a_used_up_day_and_month_open_again_by_themselves,
+    shared_budget::a_reservation_counts_for_the_period_it_was_made_in,
+    shared_budget::a_charge_in_full_counts_for_all_and_a_late_settlement_replaces_it,
+    shared_budget::whoever_pays_can_see_what_is_left_and_what_is_under_way,
+    shared_budget::ended_runs_tell_what_they_cost,
+    shared_budget::random_histories_add_up_and_pass_no_limit,
     timers::a_timer_goes_off_once,
     timers::a_timer_set_again_is_moved,
     timers::a_timer_set_again_for_the_same_moment_goes_off_again,
@@ -117,6 +128,7 @@ promises! {
     retention::a_ledger_is_proven_to_be_what_was_written,
     retention::a_run_that_is_not_what_its_ledger_adds_up_to_is_named,
     retention::a_pruned_run_leaves_a_tombstone_and_its_name_is_not_given_again,
+    retention::money_of_a_pruned_run_counts_as_long_as_its_period,
     retention::what_somebody_waits_for_is_not_pruned,
     retention::a_delivery_is_known_as_long_as_it_may_come_again,
     retention::what_an_open_run_may_be_told_again_is_known_however_old,

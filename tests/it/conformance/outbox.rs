@@ -8,7 +8,7 @@ use pairbot_protocol::signal::Envelope;
 use super::Backend;
 use super::fixtures::{
     INSTALLATION, LEASE_MS, answer, at, claim, claim_one, create, envelope, errand, go_on, new_run, open_run,
-    opening, review, run_of, show, tasks_of,
+    opening, review, run_of, set_aside, show, tasks_of,
 };
 
 async fn finish(store: &Arc<dyn Store>, ms: u64) -> TaskId {
@@ -134,7 +134,7 @@ pub(super) async fn a_lost_lease_cannot_commit_anything(backend: &dyn Backend) {
         store.complete(&old, done(), now).await.unwrap_err(),
         store.retry_later(&old, now, "late", AttemptEnd::Failed).await.unwrap_err(),
         store.bury(&old, "late", vec![envelope(1)], now).await.unwrap_err(),
-        store.reserve(&old, pairbot_protocol::ids::Money::ZERO, "call", now).await.unwrap_err(),
+        set_aside(&*store, &old, pairbot_protocol::ids::Money::ZERO, now).await.unwrap_err(),
         store.append_turn(&old, "creator", 0, "late").await.unwrap_err(),
     ];
     for refusal in refusals {

@@ -5,14 +5,14 @@ use pairbot::store::{
 };
 use pairbot_protocol::apply::apply;
 use pairbot_protocol::event::Event;
-use pairbot_protocol::ids::{Money, RunId, Usage};
+use pairbot_protocol::ids::{Money, RunId, Tokens, Usage};
 use pairbot_protocol::run::Closing;
 use pairbot_protocol::signal::Target;
 
 use super::Backend;
 use super::fixtures::{
     INSTALLATION, REPOSITORY, actor, answer, at, claim_one, create, delivery, limit, new_run, open_run,
-    opening, run_of,
+    opening, run_of, set_aside,
 };
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
@@ -59,7 +59,7 @@ pub(super) async fn a_ledger_is_proven_to_be_what_was_written(backend: &dyn Back
     let one = store.audit(Some(run_of(2))).await.unwrap();
     assert_eq!((one.runs, one.events, one.faults), (1, 2, vec![]));
     let none = store.audit(Some(run_of(9))).await.unwrap().faults.remove(0);
-    assert_eq!((none.run, none.what.as_str()), (run_of(9), "there is no such run"));
+    assert_eq!((none.run, none.what.as_str()), (Some(run_of(9)), "there is no such run"));
 }
 
 pub(super) async fn a_run_that_is_not_what_its_ledger_adds_up_to_is_named(backend: &dyn Backend) {
@@ -69,7 +69,7 @@ pub(super) async fn a_run_that_is_not_what_its_ledger_adds_up_to_is_named(backen
     // The event moves the deadline; the run that is stored with it has not heard of that.
     super::fixtures::go_on(&*store, 2, vec![]).await;
     let [fault] = &store.audit(None).await.unwrap().faults[..] else { panic!("one fault") };
-    assert_eq!((fault.run, fault.seq), (run_of(2), None));
+    assert_eq!((fault.run, fault.seq), (Some(run_of(2)), None));
     assert!(fault.what.contains("not what its ledger adds up to"), "{fault}");
 }
 
@@ -78,7 +78,7 @@ pub(super) async fn a_pruned_run_leaves_a_tombstone_and_its_name_is_not_given_ag
     let run = run_of(1);
     open_run(&*store, 1, vec![limit(100), create(1)]).await;
     let lease = claim_one(&*store, 0).await.lease;
-    let call = store.reserve(&lease, Money::from_cents(9), "call", at(0)).await.unwrap();
+    let call = set_aside(&*store, &lease, Money::from_cents(9), at(0)).await.unwrap();
     let usage = Usage { input_tokens: 5, output_tokens: 2, ..Usage::default() };
     store.settle(call, Money::from_cents(3), usage, "m").await.unwrap();
     store.append_turn(&lease, "creator", 0, "hello").await.unwrap();
@@ -111,6 +111,28 @@ pub(super) async fn a_pruned_run_leaves_a_tombstone_and_its_name_is_not_given_ag
     let next = RunId { ordinal: 2, ..run };
     store.commit(opening(new_run(next, INSTALLATION), vec![])).await.unwrap();
     assert_eq!(store.runs_for(&issue).await.unwrap(), [next]);
+    assert_eq!(store.audit(None).await.unwrap().faults, []);
+}
+
+pub(super) async fn money_of_a_pruned_run_counts_as_long_as_its_period(backend: &dyn Backend) {
+    let store = backend.open();
+    open_run(&*store, 1, vec![limit(100), create(1)]).await;
+    let lease = claim_one(&*store, 0).await.lease;
+    let call = set_aside(&*store, &lease, Money::from_cents(9), at(0)).await.unwrap();
+    let usage = Usage { input_tokens: 5, output_tokens: 2, ..Usage::default() };
+    store.settle(call, Money::from_cents(3), usage, "m").await.unwrap();
+    store.complete(&lease, pairbot::store::Done::default(), at(1)).await.unwrap();
+    ends(&*store, run_of(1), 2).await;
+    open_run(&*store, 2, vec![]).await;
+    let before = store.shared_budgets(at(0)).await.unwrap();
+    assert_eq!(before.len(), 2, "{before:?}");
+    let now = at(8 * DAY_MS);
+    let cutoff = Cutoff::days_before(now, 7).unwrap();
+    assert_eq!(store.prune(cutoff, now).await.unwrap().runs, [run_of(1)]);
+    assert_eq!(store.shared_budgets(at(0)).await.unwrap(), before);
+    // The month is not over: what is gone from it is not there to be spent again.
+    let [month] = &store.shared_budgets(now).await.unwrap()[..] else { panic!("the month alone") };
+    assert_eq!((month.spent.money, month.spent.tokens), (Money::from_cents(3), Tokens(7)));
     assert_eq!(store.audit(None).await.unwrap().faults, []);
 }
 

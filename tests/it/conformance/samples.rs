@@ -9,7 +9,11 @@ use super::fixtures::at;
 use super::{Backend, Sqlite};
 
 /// Each schema before the present one. A migration adds its predecessor here.
-const SAMPLES: [(u32, &str); 2] = [(1, include_str!("samples/v1.sql")), (2, include_str!("samples/v2.sql"))];
+const SAMPLES: [(u32, &str); 3] = [
+    (1, include_str!("samples/v1.sql")),
+    (2, include_str!("samples/v2.sql")),
+    (3, include_str!("samples/v3.sql")),
+];
 
 fn stored(version: u32, text: &str) -> Sqlite {
     let place = Sqlite::new();

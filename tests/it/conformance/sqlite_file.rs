@@ -5,10 +5,11 @@ use std::sync::Arc;
 use pairbot::store::{Accepted, DeadLetter, RunFilter, Store, StoreError, TaskState};
 use pairbot::wire::WireError;
 use pairbot_protocol::effect::{Effect, StoreChange};
+use pairbot_protocol::ids::{Money, Usage};
 use pairbot_protocol::signal::{Signal, Target, Timer, WorkKind};
 use rusqlite::Connection;
 
-use super::fixtures::{at, claim, create, delivery, go_on, open_run, run_of, tasks_of};
+use super::fixtures::{at, claim, create, delivery, go_on, limit, open_run, run_of, set_aside, tasks_of};
 use super::{Backend, Sqlite};
 
 /// What a newer version might have written.
@@ -39,6 +40,31 @@ async fn a_ledger_that_was_changed_is_found_out() {
         assert_eq!(hand.execute(change, ()).unwrap(), 1);
         let found = store.ledger(run_of(1)).await;
         assert!(matches!(found, Err(StoreError::Corrupt { .. })), "{change}: {found:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_sum_of_money_that_was_changed_is_found_out() {
+    for (change, named) in [
+        ("UPDATE budget SET spent_microdollars = 1", "run 10000000000-1-1: its budget has"),
+        ("UPDATE reservation SET actual_tokens = 9", "run 10000000000-1-1: its budget has"),
+        (
+            "UPDATE shared_budget SET spent_microdollars = 1 WHERE scope = 0",
+            "repository 10000000000: its budget",
+        ),
+        ("UPDATE shared_budget SET spent_tokens = 1 WHERE scope = 1", "installation 77: its budget"),
+        ("UPDATE reservation SET day = NULL", "repository 10000000000: its budget"),
+    ] {
+        let (_place, store, hand) = tampered();
+        open_run(&*store, 1, vec![limit(100), create(1)]).await;
+        let lease = claim(&*store, 1, 0).await.remove(0).lease;
+        let call = set_aside(&*store, &lease, Money::from_cents(9), at(0)).await.unwrap();
+        let usage = Usage { input_tokens: 5, output_tokens: 2, ..Usage::default() };
+        store.settle(call, Money::from_cents(3), usage, "m").await.unwrap();
+        assert_eq!(store.audit(None).await.unwrap().faults, []);
+        assert_eq!(hand.execute(change, ()).unwrap(), 1);
+        let found = store.audit(None).await.unwrap().faults;
+        assert!(found.iter().any(|fault| fault.to_string().starts_with(named)), "{change}: {found:?}");
     }
 }
 

@@ -10,12 +10,13 @@ use http::{Request, Response};
 use pairbot::adapters::{ManualClock, SeededEntropy};
 use pairbot::gateway::{
     AccountError, AnswerBody, Api, BudgetAccount, Door, Gateway, GatewaySettings, ModelChoice,
-    ModelTransport, PriceTable, ProviderKind, ProviderSettings, ReservationId, SendError, Visit,
+    ModelTransport, PriceTable, ProviderKind, ProviderSettings, ReservationId, Room, SendError, Visit,
 };
 use pairbot::ports::Clock;
 use pairbot::store::sqlite::SqliteStore;
-use pairbot::store::{self, Budget, Lease, Store, StoreError};
+use pairbot::store::{self, Budget, Lease, Refused, SharedLimits, Store, StoreError};
 use pairbot_model_sim::{ModelSim, Script, SimConfig};
+use pairbot_protocol::budget::{Amount, Scope};
 use pairbot_protocol::effect::{Effect, StoreChange};
 use pairbot_protocol::ids::{Money, Usage};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -98,8 +99,8 @@ struct StoreAccount {
 }
 
 fn account_error(error: &StoreError) -> AccountError {
-    if let StoreError::BudgetExhausted { limit, spent, reserved } = error {
-        AccountError::Exhausted { limit: *limit, spent: *spent, reserved: *reserved }
+    if let StoreError::BudgetExhausted(Refused { exhausted, limit, spent, reserved }) = *error {
+        AccountError::Exhausted { exhausted, limit, spent, reserved }
     } else {
         AccountError::Unavailable(error.to_string())
     }
@@ -107,13 +108,13 @@ fn account_error(error: &StoreError) -> AccountError {
 
 #[async_trait]
 impl BudgetAccount for StoreAccount {
-    async fn remaining(&self) -> Result<Money, AccountError> {
+    async fn remaining(&self) -> Result<Room, AccountError> {
         let budget = self.store.budget(self.lease.run()).await.map_err(|error| account_error(&error))?;
-        Ok(budget.limit.minus(budget.spent).minus(budget.reserved))
+        Ok(Room::within([(Scope::Run, budget.limits(), budget.taken())], at(1)))
     }
 
-    async fn reserve(&self, amount: Money, purpose: &str) -> Result<ReservationId, AccountError> {
-        let reserved = self.store.reserve(&self.lease, amount, purpose, at(1)).await;
+    async fn reserve(&self, amount: Amount, purpose: &str) -> Result<ReservationId, AccountError> {
+        let reserved = self.store.reserve(&self.lease, amount, &SharedLimits::NONE, purpose, at(1)).await;
         reserved.map(|id| ReservationId(id.0)).map_err(|error| account_error(&error))
     }
 
@@ -146,7 +147,8 @@ impl Stage {
     pub(super) async fn before(sim: Arc<ModelSim>, bases: [String; 3], limit: Money) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&folder.path().join("pairbot.db")).unwrap());
-        open_run(&*store, 1, vec![Effect::Store(StoreChange::SetBudget { limit }), create(1)]).await;
+        open_run(&*store, 1, vec![Effect::Store(StoreChange::SetBudget { limit, tokens: None }), create(1)])
+            .await;
         let lease = claim_one(&*store, 0).await.lease;
         let clock = ManualClock::at(at(0));
         let way = Arc::new(Way { open: watch::Sender::new(true), arrived: AtomicUsize::new(0) });

@@ -92,7 +92,7 @@ impl Bill {
 
     /// The store agrees with itself, and with promise P3.
     fn adds_up(&self) {
-        let Budget { limit, spent, reserved, usage, calls } = self.budget;
+        let Budget { limit, spent, reserved, usage, calls, .. } = self.budget;
         assert!(spent <= limit, "{self:#?}");
         assert_eq!(reserved, Money::ZERO, "{self:#?}");
         let cost = self.lines.iter().fold(Money::ZERO, |sum, line| sum.plus(line.cost));

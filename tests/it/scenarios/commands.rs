@@ -107,7 +107,7 @@ async fn a_command_that_is_written_wrongly_is_answered_with_the_reason() {
     let comment = world.mona_says(pull, "/budget 5\n/retry everything").await;
     assert_eq!(reactions(&world, comment), ["confused"]);
     let answer = last_words(&world, pull);
-    assert!(answer.contains("`/budget` takes an amount in dollars to add"), "{answer}");
+    assert!(answer.contains("`/budget` takes what to add: dollars, such as `+5`"), "{answer}");
     assert!(answer.contains("`/retry` takes one of `create`, `review`, `gate`"), "{answer}");
     assert_eq!(world.phase(issue).await, "awaiting-human");
     world.picture(issue);

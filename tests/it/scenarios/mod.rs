@@ -24,3 +24,4 @@ mod policy_file;
 mod pushes;
 mod real_agents;
 mod reconciling;
+mod shared_money;

@@ -3,18 +3,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use pairbot::gateway::{ModelChoice, PriceTable, ProviderKind};
+use pairbot::ports::Clock as _;
 use pairbot::store::{RunSummary, StoredRun};
 use pairbot_github_sim::{CheckSeen, ReactionSeen};
 use pairbot_model_sim::Provider;
 use pairbot_protocol::apply;
+use pairbot_protocol::budget::{Amount, Limits, Period};
 use pairbot_protocol::checks::{self, CheckState};
 use pairbot_protocol::event::Event;
-use pairbot_protocol::ids::{Money, Usage};
+use pairbot_protocol::ids::{Money, Timestamp, Usage};
 use pairbot_protocol::invariants;
 use pairbot_protocol::run::{Phase, Run};
 use pairbot_protocol::signal::Verdict;
 
-use super::world::{BOT, World};
+use super::world::{BEGINNING_MS, BOT, World};
 
 /// One run with everything that is stored of it.
 struct Life {
@@ -40,6 +42,7 @@ pub(super) async fn broken(world: &World) -> Vec<String> {
         shown_as_it_is(world, life, &lives, &mut broken);
         told_as_it_is(world, life, &mut broken);
     }
+    shared_money(world, &mut broken).await;
     billed_is_paid(world, &lives, &mut broken).await;
     let heads = heads(world);
     for issue in 0..world.numbers.len() {
@@ -100,9 +103,35 @@ async fn nothing_is_lost(world: &World, lives: &[Life], broken: &mut Vec<String>
 
 async fn money(world: &World, life: &Life, broken: &mut Vec<String>) {
     let budget = world.store().budget(life.summary.run).await.unwrap();
-    if budget.spent > budget.limit || budget.reserved > Money::default() {
+    let passed = beyond(budget.spent(), budget.limits());
+    if passed || budget.taken() != budget.spent() {
         broken.push(format!("P3: {}: {budget:?}", life.summary.run));
     }
+}
+
+/// Whether more was spent than is allowed.
+fn beyond(spent: Amount, limits: Limits) -> bool {
+    limits.money.is_some_and(|limit| spent.money > limit)
+        || limits.tokens.is_some_and(|limit| spent.tokens > limit)
+}
+
+/// What runs share is within its limits on every day, and every sum is that of its reservations.
+async fn shared_money(world: &World, broken: &mut Vec<String>) {
+    let store = world.store();
+    let (mut at, now) = (Timestamp::from_unix_ms(BEGINNING_MS), world.clock.now());
+    loop {
+        for budget in store.shared_budgets(at).await.unwrap() {
+            if beyond(budget.spent, budget.limits) || budget.taken() != budget.spent {
+                broken.push(format!("P3: {budget:?}"));
+            }
+        }
+        if at >= now {
+            break;
+        }
+        at = Period::day(at).ends_at.min(now);
+    }
+    let faults = store.audit(None).await.unwrap().faults;
+    broken.extend(faults.iter().map(|fault| format!("P3: {fault}")));
 }
 
 /// What the models' owner has in its books is what the runs have spent, or less: who breaks a stream off pays in full.

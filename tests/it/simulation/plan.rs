@@ -145,11 +145,19 @@ impl Plan {
     }
 }
 
+/// Budgets that some runs do not get along with: their own, and those that they share.
+const BUDGETS: [&str; 4] = [
+    "budget: { run: 0.60 }\n",
+    "budget: { day: 0.80 }\n",
+    "budget: { run: 0.60, day: 1.00 }\n",
+    "budget: { tokens: { run: 50k, day: 80k } }\n",
+];
+
 fn policy(chance: &Chance) -> String {
     let rounds = chance.between(1, 3);
     let mut text = format!("version: 1\nrounds: {rounds}\n");
-    if chance.per_mille(150) {
-        text += "budget: { run: 0.60 }\n";
+    if chance.per_mille(250) {
+        text += chance.pick::<&'static str>(&BUDGETS);
     }
     if chance.per_mille(150) {
         text += "time: { run: 20m, task: 10m }\n";
@@ -199,7 +207,7 @@ fn weather(chance: &Chance) -> (Rates, Vec<u64>, u64) {
     (rates, cuts, calm_at_ms)
 }
 
-const COMMANDS: [&str; 12] = [
+const COMMANDS: [&str; 13] = [
     "/retry",
     "/retry create",
     "/retry review",
@@ -209,6 +217,7 @@ const COMMANDS: [&str; 12] = [
     "/resume",
     "/review",
     "/budget +1.00",
+    "/budget +50k tokens",
     "/status",
     "/help",
     "Please say why.\n/retry\n/budget +nonsense",

@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use pairbot::store::{
-    Accepted, AttemptEnd, Audited, Budget, Claimed, Commit, Committed, Counts, Cutoff, DeadLetter, Delivery,
-    Done, InboxId, InboxRow, Lease, LedgerEntry, Origin, Pruned, Replayed, ReservationId, Result, RunFilter,
-    RunSummary, SpendLine, Store, StoreError, StoredRun, TaskKinds, TaskRecord, Tombstone, UnreadableSignal,
+    Accepted, AttemptEnd, Audited, Budget, Budgets, Claimed, Commit, Committed, Counts, Cutoff, DeadLetter,
+    Delivery, Done, InboxId, InboxRow, Lease, LedgerEntry, OpenReservation, Origin, Pruned, Replayed,
+    ReservationId, Result, RunFilter, RunSummary, SharedBudget, SharedLimits, SpendLine, Store, StoreError,
+    StoredRun, TaskKinds, TaskRecord, Tombstone, UnreadableSignal,
 };
-use pairbot_protocol::ids::{Money, RunId, TaskId, Timestamp, Usage};
+use pairbot_protocol::budget::Amount;
+use pairbot_protocol::ids::{Money, RepositoryId, RunId, TaskId, Timestamp, Usage};
 use pairbot_protocol::signal::{Envelope, Spend, Target};
 use tokio::sync::Notify;
 
@@ -172,11 +174,12 @@ impl<S: Store> Store for TroubledStore<S> {
     async fn reserve(
         &self,
         lease: &Lease,
-        amount: Money,
+        amount: Amount,
+        limits: &SharedLimits,
         purpose: &str,
         now: Timestamp,
     ) -> Result<ReservationId> {
-        self.around("reserve", self.store.reserve(lease, amount, purpose, now)).await
+        self.around("reserve", self.store.reserve(lease, amount, limits, purpose, now)).await
     }
 
     async fn settle(
@@ -195,6 +198,22 @@ impl<S: Store> Store for TroubledStore<S> {
 
     async fn budget(&self, run: RunId) -> Result<Budget> {
         self.around("budget", self.store.budget(run)).await
+    }
+
+    async fn budgets(&self, lease: &Lease, now: Timestamp) -> Result<Budgets> {
+        self.around("budgets", self.store.budgets(lease, now)).await
+    }
+
+    async fn shared_budgets(&self, now: Timestamp) -> Result<Vec<SharedBudget>> {
+        self.around("shared_budgets", self.store.shared_budgets(now)).await
+    }
+
+    async fn open_reservations(&self, run: Option<RunId>) -> Result<Vec<OpenReservation>> {
+        self.around("open_reservations", self.store.open_reservations(run)).await
+    }
+
+    async fn costs_of_ended(&self, repository: RepositoryId, limit: usize) -> Result<Vec<Money>> {
+        self.around("costs_of_ended", self.store.costs_of_ended(repository, limit)).await
     }
 
     async fn spend_of(&self, task: TaskId) -> Result<Spend> {

@@ -10,7 +10,7 @@ use axum::body::Body;
 use pairbot::adapters::{ManualClock, disk};
 use pairbot::config::{
     AgentsConfig, AppConfig, Bus, Config, Database, GitHubConfig, Listen, LogConfig, ModelsConfig,
-    ProviderConfig, Sandbox, StorageConfig,
+    ProviderConfig, Sandbox, StorageConfig, budgets,
 };
 use pairbot::ports::Clock as _;
 use pairbot::server::{Machine, Server, Tuning};
@@ -44,7 +44,7 @@ pub(super) const STRANGER: &str = "stranger";
 pub(super) const BOT: &str = "pairbot[bot]";
 const WEBHOOK_SECRET: &str = "a-secret-for-one-world";
 /// 2026-01-05T08:00:00Z, a Monday morning.
-const BEGINNING_MS: u64 = 1_767_600_000_000;
+pub(super) const BEGINNING_MS: u64 = 1_767_600_000_000;
 
 /// Tells when every task of the thread waits.
 #[derive(Debug, Default)]
@@ -354,6 +354,7 @@ fn config(app: u64, models: &ModelSim, data_dir: PathBuf) -> Config {
             bus: Bus::Embedded,
             retention_days: None,
         },
+        budgets: budgets::defaults(),
         sandbox: Sandbox::NoneAccepted,
         sandbox_read_only: Vec::new(),
         models: ModelsConfig {

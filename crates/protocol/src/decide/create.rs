@@ -77,7 +77,7 @@ pub(super) fn created(plan: &mut Plan, round: Round, attempt: u32, outcome: &Cre
         }
         CreateOutcome::Failed { failure, detail } => {
             plan.record(Event::Spent { spend });
-            settle::halt(plan, settle::halt_for(*failure), detail);
+            settle::fail(plan, *failure, detail);
         }
     }
 }

@@ -163,17 +163,28 @@ fn obey(plan: &mut Plan, by: &Actor, command: Command) -> Result<(), Problem> {
         Command::Pause => pause(plan, by),
         Command::Resume => resume(plan, by),
         Command::Budget { raise } => {
-            if plan.run.is_over() {
-                return Err(Problem::Over);
-            }
-            if plan.run.policy.is_none() {
-                return Err(Problem::UnderWay);
-            }
-            let limit = plan.run.budget.plus(raise);
-            plan.record(Event::BudgetSet { limit });
-            plan.change(StoreChange::SetBudget { limit });
+            has_budget(&plan.run)?;
+            let (limit, tokens) = (plan.run.budget.plus(raise), plan.run.budget_tokens);
+            intake::set_budget(plan, limit, tokens);
             Ok(())
         }
+        Command::BudgetTokens { raise } => {
+            has_budget(&plan.run)?;
+            let tokens = plan.run.budget_tokens.ok_or(Problem::NoTokenBudget)?.plus(raise);
+            intake::set_budget(plan, plan.run.budget, Some(tokens));
+            Ok(())
+        }
+    }
+}
+
+/// A budget is raised once the policy has set it, and as long as anything may be spent.
+fn has_budget(run: &Run) -> Result<(), Problem> {
+    if run.is_over() {
+        Err(Problem::Over)
+    } else if run.policy.is_none() {
+        Err(Problem::UnderWay)
+    } else {
+        Ok(())
     }
 }
 

@@ -7,7 +7,7 @@ use super::{create, gate, settle};
 use crate::apply;
 use crate::effect::{StoreChange, Work};
 use crate::event::Event;
-use crate::ids::{BaseSha, HeadSha, InstallationId, ReviewerName, RunId, Timestamp};
+use crate::ids::{BaseSha, HeadSha, InstallationId, Money, ReviewerName, RunId, Timestamp, Tokens};
 use crate::policy::Policy;
 use crate::run::{AfterInspection, Closing, Halt, Phase, Refusal};
 use crate::signal::{Actor, Inspection, IssueFacts, Permission, PullRequestFacts, Timer};
@@ -47,7 +47,8 @@ pub(super) fn inspected(plan: &mut Plan, inspection: &Inspection) {
             plan.record(Event::Closed { closing: Closing::LabelRemoved, by });
         }
         Inspection::PolicyInvalid { problems } => {
-            plan.record(Event::Halted { reason: Halt::PolicyInvalid, detail: problems.join("\n") });
+            let (reason, detail) = (Halt::PolicyInvalid, problems.join("\n"));
+            plan.record(Event::Halted { reason, detail, exhausted: None });
         }
         Inspection::Fit { permission, .. } if *permission < START => not_permitted(plan, *permission),
         Inspection::Fit { policy, base, branch_head, pull_request, .. } => {
@@ -99,10 +100,9 @@ fn adopt(
     plan.record(Event::PolicyAdopted { policy: Box::new(policy.clone()), base: base.clone() });
     // A raised budget stays raised; a lowered rule does not take back what a person granted.
     let limit = plan.run.budget.max(policy.run_budget);
-    if limit != plan.run.budget {
-        plan.record(Event::BudgetSet { limit });
-        plan.change(StoreChange::SetBudget { limit });
-    }
+    let raised = plan.run.budget_tokens.unwrap_or_default();
+    let tokens = policy.run_tokens.map(|tokens| tokens.max(raised));
+    set_budget(plan, limit, tokens);
     if plan.run.head.as_ref() != branch_head || (plan.run.pull_request.is_none() && pull_request.is_some()) {
         plan.record(Event::WorkAdopted {
             head: branch_head.cloned(),
@@ -110,6 +110,14 @@ fn adopt(
         });
     }
     renew_deadline(plan);
+}
+
+/// Sets what the run may spend, in the ledger and in the store at once.
+pub(super) fn set_budget(plan: &mut Plan, limit: Money, tokens: Option<Tokens>) {
+    if (limit, tokens) != (plan.run.budget, plan.run.budget_tokens) {
+        plan.record(Event::BudgetSet { limit, tokens });
+        plan.change(StoreChange::SetBudget { limit, tokens });
+    }
 }
 
 /// Gives the run its full time again: a person just spoke, or the rules were just read.

@@ -11,19 +11,19 @@ pub(super) fn task_failed(plan: &mut Plan, work: &WorkKind, failure: Failure, de
     match work {
         WorkKind::Inspect => {
             if matches!(plan.run.phase, Phase::Queued { .. }) {
-                settle::halt(plan, settle::halt_for(failure), detail);
+                settle::fail(plan, failure, detail);
             }
         }
         // Whose permission cannot be read has none (promise P5).
         WorkKind::ReadPermission { request } => human::permission_read(plan, *request, Permission::None),
         WorkKind::Create => {
             if matches!(plan.run.phase, Phase::Creating { .. }) {
-                settle::halt(plan, settle::halt_for(failure), detail);
+                settle::fail(plan, failure, detail);
             }
         }
         WorkKind::OpenPullRequest => {
             if matches!(plan.run.phase, Phase::Opening { .. }) {
-                settle::halt(plan, settle::halt_for(failure), detail);
+                settle::fail(plan, failure, detail);
             }
         }
         WorkKind::Review { reviewer, head } => {

@@ -6,7 +6,7 @@ use crate::effect::StoreChange;
 use crate::event::Event;
 use crate::finding::{Finding, FindingState, Remark, Standing, Verification};
 use crate::ids::{FindingId, HeadSha, ReviewerName};
-use crate::run::{Halt, Phase, ReviewProgress, Run};
+use crate::run::{Phase, ReviewProgress, Run};
 use crate::signal::{Failure, ReviewOutcome, Spend};
 
 pub(super) fn reviewed(
@@ -56,7 +56,7 @@ pub(super) fn failed(
     });
     match failure {
         // Who has no money cannot be waited for: the others would only spend what is left.
-        Failure::Budget => settle::halt(plan, Halt::BudgetExhausted, detail),
+        Failure::Budget | Failure::Exhausted(_) => settle::fail(plan, failure, detail),
         Failure::Agent | Failure::Time | Failure::Permission | Failure::Conflict => settle::settle(plan),
     }
 }

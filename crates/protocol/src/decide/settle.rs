@@ -2,6 +2,7 @@
 
 use super::plan::Plan;
 use super::{create, intake, review};
+use crate::budget::Exhausted;
 use crate::checks;
 use crate::event::Event;
 use crate::run::{Feedback, GateProgress, Halt, Phase, ReviewProgress, Validation};
@@ -9,19 +10,25 @@ use crate::signal::{Failure, Verdict};
 
 /// Opens the breaker. Only a person with write access closes it again (promise P4).
 pub(super) fn halt(plan: &mut Plan, reason: Halt, detail: &str) {
-    review::cancel_work(plan);
-    plan.record(Event::Halted { reason, detail: detail.to_owned() });
+    open_breaker(plan, reason, detail, None);
 }
 
-/// The halt that a failure of an agent's task means.
-pub(super) fn halt_for(failure: Failure) -> Halt {
-    match failure {
-        Failure::Agent => Halt::AgentFailed,
-        Failure::Budget => Halt::BudgetExhausted,
-        Failure::Time => Halt::TimedOut,
-        Failure::Permission => Halt::PermissionMissing,
-        Failure::Conflict => Halt::MergeConflict,
-    }
+/// Opens the breaker because a task of an agent, or what it needs, failed.
+pub(super) fn fail(plan: &mut Plan, failure: Failure, detail: &str) {
+    let (reason, exhausted) = match failure {
+        Failure::Agent => (Halt::AgentFailed, None),
+        Failure::Budget => (Halt::BudgetExhausted, None),
+        Failure::Exhausted(exhausted) => (Halt::BudgetExhausted, Some(exhausted)),
+        Failure::Time => (Halt::TimedOut, None),
+        Failure::Permission => (Halt::PermissionMissing, None),
+        Failure::Conflict => (Halt::MergeConflict, None),
+    };
+    open_breaker(plan, reason, detail, exhausted);
+}
+
+fn open_breaker(plan: &mut Plan, reason: Halt, detail: &str, exhausted: Option<Exhausted>) {
+    review::cancel_work(plan);
+    plan.record(Event::Halted { reason, detail: detail.to_owned(), exhausted });
 }
 
 /// Looks at what is known of the present head and goes on if everything is in.

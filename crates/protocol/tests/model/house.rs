@@ -161,7 +161,7 @@ impl House {
                 Ordered::Work(work) => life.work.push(Task { work: *work, stage: Stage::Waiting }),
                 Ordered::Publish(publication) => enqueue(life, *publication),
                 Ordered::Change(StoreChange::CancelWork) => self.withdraw(life),
-                Ordered::Change(StoreChange::SetBudget { limit }) => life.limit = limit.microdollars,
+                Ordered::Change(StoreChange::SetBudget { limit, .. }) => life.limit = limit.microdollars,
                 Ordered::Change(StoreChange::StartTimer { timer: Timer::Deadline, .. }) => {
                     life.deadline = true;
                 }

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use pairbot_protocol::budget::Limits;
 use pairbot_protocol::ids::*;
 use pairbot_protocol::policy::{AgentChoice, CiRule, GateKind, Policy, ReviewerPolicy};
 use pairbot_protocol::signal::{Actor, ActorKind, GateReport, IssueFacts, Permission, Verdict};
@@ -157,6 +158,8 @@ impl Rules {
             reviewers: names.map(|name| (name.parse().unwrap(), reviewer.clone())).collect(),
             rounds_max: self.rounds_max,
             run_budget: Money::from_microdollars(self.budget.unwrap_or(1_000)),
+            run_tokens: None,
+            day_budget: Limits::NONE,
             run_ms_max: 1_000_000,
             task_ms_max: 1_000,
             gates: gate

@@ -1,5 +1,6 @@
 //! How a task can end. What a worker looks at before it begins is what the server's workers look at.
 
+use pairbot_protocol::budget::{Exhausted, Measure};
 use pairbot_protocol::effect::Work;
 use pairbot_protocol::finding::{FindingState, Place, Remark, Severity, Standing, Verification};
 use pairbot_protocol::ids::{FindingId, HeadSha, Money, PullRequestNumber, ReviewerName, Usage};
@@ -82,7 +83,8 @@ fn given_up(work: WorkKind) -> Ending {
 
 /// The task that found no money for its first call.
 pub(crate) fn broke(work: &Work) -> Option<Ending> {
-    let (failure, detail) = (Failure::Budget, "no money".to_owned());
+    let exhausted = Exhausted::Run { measure: Measure::Money };
+    let (failure, detail) = (Failure::Exhausted(exhausted), "no money".to_owned());
     let spend = Spend::default();
     match work {
         Work::Create { round, attempt, .. } => {

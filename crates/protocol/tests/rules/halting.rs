@@ -1,6 +1,7 @@
 //! The breaker: when it opens, what it leaves, who closes it.
 
 use pairbot_protocol::awaits::{Unwanted, unwanted};
+use pairbot_protocol::budget::{Exhausted, Measure, Scope};
 use pairbot_protocol::checks::{CheckState, Why};
 use pairbot_protocol::effect::{Publication, StoreChange, Work};
 use pairbot_protocol::event::Event;
@@ -68,6 +69,26 @@ fn budget_exhausted_halts_and_keeps_the_work() {
     story.says("/budget +5\n/retry").inspected();
     // Who has read this head is not paid to read it again.
     assert_eq!(story.asked(), ["gate:size of h1", "review:beta of h1"]);
+}
+
+#[test]
+fn a_budget_that_runs_share_halts_with_when_it_opens_again_and_a_person_closes_the_breaker() {
+    let mut story = Story::validating();
+    let now = story.now;
+    let exhausted = Exhausted::at(Scope::RepositoryDay, Measure::Money, now);
+    let failure = Failure::Exhausted(exhausted);
+    story.reviewed("beta", ReviewOutcome::Failed { failure, detail: "no money".to_owned() });
+    assert_eq!(story.halt(), Some(Halt::BudgetExhausted));
+    let Why::Halted { exhausted: Some(Exhausted::RepositoryDay { opens_at, .. }), .. } =
+        story.why("ready", 1)
+    else {
+        panic!("{:?}", story.why("ready", 1))
+    };
+    assert!(opens_at > now && opens_at.ms_since(now) <= 24 * 60 * 60 * 1000);
+    story.tell(&Signal::TimerFired { timer: Timer::Deadline });
+    assert_eq!(story.halt(), Some(Halt::BudgetExhausted));
+    story.says("/retry").inspected();
+    assert_eq!(story.asked(), ["gate:size of h1", "review:alpha of h1", "review:beta of h1"]);
 }
 
 #[test]

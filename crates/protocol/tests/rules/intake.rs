@@ -19,7 +19,8 @@ fn a_label_by_someone_who_may_label_starts_the_creator() {
     let story = Story::creating();
     assert_eq!(story.asked(), ["create:1.1 onto nothing"]);
     assert_eq!(story.run.rounds_allowed, Round(3));
-    assert!(story.changes.contains(&StoreChange::SetBudget { limit: Money::from_cents(500) }));
+    let set = StoreChange::SetBudget { limit: Money::from_cents(500), tokens: None };
+    assert!(story.changes.contains(&set));
     let at = Timestamp::from_unix_ms(1_000 + RUN_MS_MAX);
     assert!(story.changes.contains(&StoreChange::StartTimer { timer: Timer::Deadline, at }));
 }

@@ -2,7 +2,8 @@
 
 use pairbot_protocol::checks::{CheckState, Why};
 use pairbot_protocol::effect::StoreChange;
-use pairbot_protocol::ids::{CommentId, Money, ReviewId, Round};
+use pairbot_protocol::ids::{CommentId, Money, ReviewId, Round, Tokens};
+use pairbot_protocol::policy::Policy;
 use pairbot_protocol::run::{AnswerText, Closing, Phase, Problem, RequestState};
 use pairbot_protocol::signal::{
     Actor, ActorKind, CheckButton, Failure, FeedbackSource, Permission, RequestId, Signal, Verdict, WorkKind,
@@ -96,9 +97,28 @@ fn help_is_answered_and_status_brought_up_to_date() {
 fn a_raised_budget_is_set_in_the_store_and_stays_raised() {
     let mut story = Story::ready();
     story.says("/budget +2.50");
-    assert_eq!(story.changes, [StoreChange::SetBudget { limit: Money::from_cents(750) }]);
+    let set = StoreChange::SetBudget { limit: Money::from_cents(750), tokens: None };
+    assert_eq!(story.changes, [set]);
     story.says("/retry create").inspected();
     assert_eq!(story.run.budget, Money::from_cents(750));
+}
+
+#[test]
+fn a_token_budget_is_raised_by_a_command_of_its_own() {
+    let policy = Policy { run_tokens: Some(Tokens(100_000)), ..policy() };
+    let mut story = Story::validating_under(policy);
+    story.says("/budget +50k tokens");
+    let set = StoreChange::SetBudget { limit: Money::from_cents(500), tokens: Some(Tokens(150_000)) };
+    assert_eq!(story.changes, [set]);
+    assert_eq!(story.run.budget_tokens, Some(Tokens(150_000)));
+}
+
+#[test]
+fn a_token_budget_that_is_not_there_is_not_raised() {
+    let mut story = Story::validating();
+    story.says("/budget +50k tokens");
+    assert_eq!(story.last_problems(), [Problem::NoTokenBudget]);
+    assert_eq!((story.run.budget, story.run.budget_tokens), (Money::from_cents(500), None));
 }
 
 #[test]

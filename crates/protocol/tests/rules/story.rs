@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use pairbot_protocol::apply::replay;
+use pairbot_protocol::budget::Limits;
 use pairbot_protocol::checks::{self, CheckState, Why};
 use pairbot_protocol::command;
 use pairbot_protocol::decide::{Decision, decide, open};
@@ -50,6 +51,8 @@ pub(crate) fn policy() -> Policy {
         ]),
         rounds_max: 3,
         run_budget: Money::from_cents(500),
+        run_tokens: None,
+        day_budget: Limits::NONE,
         run_ms_max: RUN_MS_MAX,
         task_ms_max: 1_800_000,
         gates: BTreeMap::from([("size".parse().unwrap(), GateKind::Size { files_max: 40, lines_max: 1500 })]),

@@ -393,7 +393,7 @@ async fn time_money_and_lease_end_the_task_by_their_names() {
     let mut poor = Bench::with([handed_in()]).await;
     poor.account = Arc::new(MemoryAccount::of(Money::from_microdollars(100)));
     poor.payer = Arc::clone(&poor.account) as Arc<dyn BudgetAccount>;
-    assert!(matches!(poor.create().await.result, Err(AgentFailure::BudgetExhausted(_))));
+    assert!(matches!(poor.create().await.result, Err(AgentFailure::BudgetExhausted { .. })));
 
     let robbed = Bench::with([handed_in()]).await;
     robbed.account.lose_lease();

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use crate::command::*;
-use crate::ids::Money;
+use crate::ids::{Money, Tokens};
 
 fn written(command: Command) -> String {
     match command {
@@ -18,6 +18,7 @@ fn written(command: Command) -> String {
         Command::Budget { raise } => {
             format!("/budget +{}.{:06}", raise.microdollars / 1_000_000, raise.microdollars % 1_000_000)
         }
+        Command::BudgetTokens { raise } => format!("/budget +{} tokens", raise.0),
         Command::Status => "/status".to_owned(),
         Command::Help => "/help".to_owned(),
     }
@@ -33,6 +34,7 @@ fn any_command() -> impl Strategy<Value = Command> {
         stage.prop_map(|stage| Command::Retry { stage }),
         (1_u64..999_999_999_000_000)
             .prop_map(|microdollars| Command::Budget { raise: Money::from_microdollars(microdollars) }),
+        (1_u64..999_999_999_999).prop_map(|tokens| Command::BudgetTokens { raise: Tokens(tokens) }),
         prop::sample::select(vec![
             Command::Stop,
             Command::Pause,
