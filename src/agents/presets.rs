@@ -58,8 +58,10 @@ const CODEX_ENVIRONMENT: &[(&str, &str)] = &[
     ("INITIAL_AGENT_MODE", "agent-full-access"),
 ];
 
+/// Without searching the web: that is a tool which the provider runs, and the gateway lets none through.
 const CODEX_GATEWAY: &str = r#"model = "{model}"
 model_provider = "pairbot"
+web_search = "disabled"
 [model_providers.pairbot]
 name = "pairbot"
 base_url = "{gateway}/v1"
@@ -69,6 +71,7 @@ wire_api = "responses"
 
 const CODEX_GATEWAY_AND_TOOLS: &str = r#"model = "{model}"
 model_provider = "pairbot"
+web_search = "disabled"
 [model_providers.pairbot]
 name = "pairbot"
 base_url = "{gateway}/v1"
@@ -79,10 +82,10 @@ command = "{pairbot}"
 args = ["mcp", "--socket", "{task_socket}"]
 "#;
 
-/// The small model is named, or its calls for titles go elsewhere.
-const OPENCODE_GATEWAY: &str = r#"{"autoupdate":false,"share":"disabled","model":"pairbot/{model}","small_model":"pairbot/{model}","provider":{"pairbot":{"npm":"@ai-sdk/openai-compatible","options":{"baseURL":"{gateway}/v1","apiKey":"{token}"},"models":{"{model}":{"limit":{"context":200000,"output":8000}}}}}}"#;
+/// By Anthropic's protocol: by that of Chat Completions it sends a limit that newer models refuse. The small model is named, or its calls for titles go elsewhere.
+const OPENCODE_GATEWAY: &str = r#"{"autoupdate":false,"share":"disabled","model":"pairbot/{model}","small_model":"pairbot/{model}","provider":{"pairbot":{"npm":"@ai-sdk/anthropic","options":{"baseURL":"{gateway}/v1","apiKey":"{token}"},"models":{"{model}":{"limit":{"context":200000,"output":8000}}}}}}"#;
 
-const OPENCODE_GATEWAY_AND_TOOLS: &str = r#"{"autoupdate":false,"share":"disabled","model":"pairbot/{model}","small_model":"pairbot/{model}","provider":{"pairbot":{"npm":"@ai-sdk/openai-compatible","options":{"baseURL":"{gateway}/v1","apiKey":"{token}"},"models":{"{model}":{"limit":{"context":200000,"output":8000}}}}},"mcp":{"pairbot":{"type":"local","command":["{pairbot}","mcp","--socket","{task_socket}"],"enabled":true}}}"#;
+const OPENCODE_GATEWAY_AND_TOOLS: &str = r#"{"autoupdate":false,"share":"disabled","model":"pairbot/{model}","small_model":"pairbot/{model}","provider":{"pairbot":{"npm":"@ai-sdk/anthropic","options":{"baseURL":"{gateway}/v1","apiKey":"{token}"},"models":{"{model}":{"limit":{"context":200000,"output":8000}}}}},"mcp":{"pairbot":{"type":"local","command":["{pairbot}","mcp","--socket","{task_socket}"],"enabled":true}}}"#;
 
 const GEMINI_ENVIRONMENT: &[(&str, &str)] =
     &[("GEMINI_API_KEY", "{token}"), ("GOOGLE_GEMINI_BASE_URL", "{gateway}"), ("GEMINI_MODEL", "{model}")];
@@ -105,7 +108,7 @@ pub const PRESETS: &[Preset] = &[
     Preset {
         agent: "claude",
         manner: Manner::Command,
-        measured: "claude-code 2.1.330",
+        measured: "claude-code 2.1.332",
         program: "claude",
         provider: ProviderKind::Anthropic,
         arguments: &[
@@ -142,7 +145,7 @@ pub const PRESETS: &[Preset] = &[
     Preset {
         agent: "codex",
         manner: Manner::Command,
-        measured: "codex 0.169.0",
+        measured: "codex 0.171.0",
         program: "codex",
         provider: ProviderKind::OpenAi,
         arguments: &[
@@ -174,7 +177,7 @@ pub const PRESETS: &[Preset] = &[
         manner: Manner::Command,
         measured: "opencode 1.18.33",
         program: "opencode",
-        provider: ProviderKind::OpenAi,
+        provider: ProviderKind::Anthropic,
         arguments: &["run", "--format", "json", "{prompt}"],
         environment: &[
             ("OPENCODE_CONFIG_CONTENT", OPENCODE_GATEWAY_AND_TOOLS),
@@ -191,7 +194,7 @@ pub const PRESETS: &[Preset] = &[
         manner: Manner::Acp,
         measured: "opencode 1.18.33",
         program: "opencode",
-        provider: ProviderKind::OpenAi,
+        provider: ProviderKind::Anthropic,
         arguments: &["acp"],
         environment: &[
             ("OPENCODE_CONFIG_CONTENT", OPENCODE_GATEWAY),

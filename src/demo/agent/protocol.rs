@@ -29,9 +29,9 @@ pub async fn serve() -> anyhow::Result<()> {
             }
             Some("session/new") => {
                 session = Some(open(&given).await?);
-                let modes =
+                let choices =
                     json!({ "currentModeId": "ask", "availableModes": [{ "id": "ask", "name": "Ask" }] });
-                wire.answer(&id, &json!({ "sessionId": SESSION, "modes": modes })).await?;
+                wire.answer(&id, &json!({ "sessionId": SESSION, "modes": choices })).await?;
             }
             Some("session/prompt") => {
                 let opened = session.clone().context("there is no session")?;

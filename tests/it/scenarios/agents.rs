@@ -226,6 +226,8 @@ async fn a_run_that_is_stopped_leaves_no_process_of_its_agent() {
     world.mona().label(REPOSITORY, issue, "agent:pair").unwrap();
     until(|| is_alive("86211") && is_alive("86212")).await;
     world.mona().comment(REPOSITORY, issue, "/stop").unwrap();
+    // The worker hears of it with the next heartbeat of its lease.
+    world.through(Duration::from_mins(1)).await;
     until(|| !is_alive("86211") && !is_alive("86212")).await;
     world.quiet().await;
     assert_eq!(world.phase(issue).await, "closed");
