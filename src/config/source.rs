@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::problem::Problem;
 
 /// The names of all settings in the environment. In the file each is written in lower case and without `pairbot_`.
-pub const NAMES: [&str; 26] = [
+pub const NAMES: [&str; 27] = [
     "ANTHROPIC_API_KEY",
     "ANTHROPIC_BASE_URL",
     "APP_ID",
@@ -27,6 +27,7 @@ pub const NAMES: [&str; 26] = [
     "PAIRBOT_BUS",
     "PAIRBOT_DATA_DIR",
     "PAIRBOT_DRAIN_SECONDS",
+    "PAIRBOT_EGRESS",
     "PAIRBOT_PRICE_FILE",
     "PAIRBOT_RETENTION_DAYS",
     "PAIRBOT_SANDBOX",

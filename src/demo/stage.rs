@@ -22,6 +22,7 @@ use crate::gateway::ProviderClient;
 use crate::github::HttpTransport;
 use crate::http::webhook::EVENTS;
 use crate::ports::Clock;
+use crate::sandbox::egress::EgressRules;
 use crate::server::{Machine, Server, Tuning};
 
 /// The repository on the stage.
@@ -62,6 +63,8 @@ pub struct StageSettings {
     pub tuning: Tuning,
     /// Whether agents and gates may run commands.
     pub sandbox: Sandbox,
+    /// Which hosts gates may reach from the sandbox.
+    pub egress: EgressRules,
     /// Agents of other vendors that the operator allows.
     pub agents: AgentsConfig,
     /// What time it is for the server, and for GitHub: the same, or tokens expire for one and not for the other.
@@ -78,6 +81,7 @@ impl Default for StageSettings {
             models: Models::Scripted { extra: Vec::new() },
             tuning: Tuning { scripted: true, ..Tuning::default() },
             sandbox: Sandbox::NoneAccepted,
+            egress: EgressRules::default(),
             agents: AgentsConfig::default(),
             clocks: None,
         }
@@ -128,6 +132,7 @@ impl Stage {
             settings.sandbox,
         );
         config.agents = settings.agents;
+        config.egress = settings.egress;
         let machine = Machine {
             clock,
             entropy: Arc::new(SystemEntropy),
@@ -240,6 +245,7 @@ fn config(
         },
         sandbox,
         sandbox_read_only: Vec::new(),
+        egress: EgressRules::default(),
         models,
         agents: AgentsConfig::default(),
         otlp_endpoint: None,

@@ -8,13 +8,16 @@ use pairbot_protocol::signal::{GateReport, Verdict};
 
 use super::{ChangedFile, output, report, unknown};
 use crate::ports::{CommandSpec, Ending, Finished};
-use crate::sandbox::{Cage, CageError, Probe, Sandbox, Standing};
+use crate::sandbox::{Cage, CageError, PROGRAM, Probe, Sandbox, Socket, Standing};
 use crate::text::untrusted;
 
 /// How much output is kept. Beyond, the beginning is shown and the rest is gone.
 const OUTPUT_BYTES_MAX: usize = 1024 * 1024;
 /// How much of the end of the output is shown: what a person scrolls through, and what a ledger can bear.
 const TAIL_BYTES_MAX: usize = 8 * 1024;
+/// Where a command in a cage finds the way out, and the variables by which package managers are told.
+const PROXY: &str = "127.0.0.1:3128";
+const PROXY_VARIABLES: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"];
 /// Codes by which a POSIX shell says that it could not execute (126) or find (127) a command.
 const NOT_EXECUTED: [i32; 2] = [126, 127];
 /// The signal that the kernel sends where memory ran out. It says nothing about the change.
@@ -31,6 +34,8 @@ pub struct CommandRun {
     pub cage: Cage,
     /// Where programs are looked for.
     pub search_path: String,
+    /// The one way out of the cage, if the operator opened any; in the cage already.
+    pub egress: Option<Socket>,
 }
 
 /// Runs commands of repositories, where a sandbox holds or the operator accepted that none does.
@@ -78,15 +83,22 @@ fn specification(command: &CommandRun) -> CommandSpec {
         ("TERM", "dumb".to_owned()),
         ("CI", "true".to_owned()),
     ];
+    let mut environment: BTreeMap<String, String> =
+        environment.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    // The inner shell gets the policy's words untouched; the outer one lets both streams keep their order.
+    let mut words = ["sh", "-c", "exec sh -c \"$1\" 2>&1", "sh", &command.run].map(str::to_owned).to_vec();
+    if let Some(socket) = &command.egress {
+        environment.extend(PROXY_VARIABLES.map(|name| (name.to_owned(), format!("http://{PROXY}"))));
+        let socket = socket.inside.to_string_lossy();
+        let relay = [PROGRAM, "relay", "--listen", PROXY, "--socket", &socket, "--"];
+        words.splice(..0, relay.map(str::to_owned));
+    }
+    let program = words.remove(0);
     CommandSpec {
-        program: "sh".to_owned(),
-        // The inner shell gets the policy's words untouched; the outer one lets both streams keep their order.
-        arguments: ["-c", "exec sh -c \"$1\" 2>&1", "sh", &command.run].map(str::to_owned).to_vec(),
+        program,
+        arguments: words,
         directory: command.cage.worktree.clone(),
-        environment: environment
-            .into_iter()
-            .map(|(name, value)| (name.to_owned(), value))
-            .collect::<BTreeMap<_, _>>(),
+        environment,
         stdin: Vec::new(),
         timeout: command.timeout,
         output_bytes_max: OUTPUT_BYTES_MAX,
@@ -185,6 +197,7 @@ mod tests {
             timeout: Duration::from_mins(1),
             cage: Cage::around("/tree".into(), TreeAccess::Write, "/home".into()),
             search_path: "/usr/bin:/bin".to_owned(),
+            egress: None,
         }
     }
 
