@@ -17,7 +17,10 @@ const OUTPUT_BYTES_MAX: usize = 1024 * 1024;
 const TAIL_BYTES_MAX: usize = 8 * 1024;
 /// Where a command in a cage finds the way out, and the variables by which package managers are told.
 const PROXY: &str = "127.0.0.1:3128";
-const PROXY_VARIABLES: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"];
+const PROXY_VARIABLES: [&str; 2] = ["HTTPS_PROXY", "https_proxy"];
+/// The cage's own loopback needs no way out.
+const DIRECT: [(&str, &str); 2] =
+    [("NO_PROXY", "localhost,127.0.0.1,::1"), ("no_proxy", "localhost,127.0.0.1,::1")];
 /// Codes by which a POSIX shell says that it could not execute (126) or find (127) a command.
 const NOT_EXECUTED: [i32; 2] = [126, 127];
 /// The signal that the kernel sends where memory ran out. It says nothing about the change.
@@ -89,6 +92,7 @@ fn specification(command: &CommandRun) -> CommandSpec {
     let mut words = ["sh", "-c", "exec sh -c \"$1\" 2>&1", "sh", &command.run].map(str::to_owned).to_vec();
     if let Some(socket) = &command.egress {
         environment.extend(PROXY_VARIABLES.map(|name| (name.to_owned(), format!("http://{PROXY}"))));
+        environment.extend(DIRECT.map(|(name, hosts)| (name.to_owned(), hosts.to_owned())));
         let socket = socket.inside.to_string_lossy();
         let relay = [PROGRAM, "relay", "--listen", PROXY, "--socket", &socket, "--"];
         words.splice(..0, relay.map(str::to_owned));
@@ -263,6 +267,21 @@ mod tests {
         assert_eq!(asked[0].arguments.last().map(String::as_str), Some("sh run-tests.sh"));
         assert_eq!(asked[0].directory, std::path::PathBuf::from("/tree"));
         assert_eq!(asked[0].timeout, Duration::from_mins(1));
+    }
+
+    #[test]
+    fn a_command_with_a_way_out_is_told_of_it_and_otherwise_runs_as_ever() {
+        let inside = std::path::PathBuf::from("/run/pairbot/egress.sock");
+        let plain = specification(&command());
+        let egress = Some(Socket { host: "/tmp/x/egress.sock".into(), inside });
+        let relayed = specification(&CommandRun { egress, ..command() });
+        assert_eq!(relayed.program, PROGRAM);
+        assert!(relayed.arguments.ends_with(&plain.arguments), "{relayed:?}");
+        assert!(relayed.arguments.iter().any(|word| word == "/run/pairbot/egress.sock"), "{relayed:?}");
+        assert_eq!(relayed.environment["HTTPS_PROXY"], "http://127.0.0.1:3128");
+        assert!(
+            !plain.environment.contains_key("HTTPS_PROXY") && relayed.environment.contains_key("NO_PROXY")
+        );
     }
 
     #[test]
