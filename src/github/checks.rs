@@ -154,8 +154,9 @@ struct Written {
 }
 
 impl RepositoryClient {
-    /// Brings a check run about: `known` is changed in place; without it, one of ours with the same `external_id` is
-    /// looked for on the commit when `look_first` says that an earlier attempt may have made it; else a new one is made.
+    /// Brings a check run about: the newest of ours with the same `external_id` is changed in place, looked for on the
+    /// commit when `look_first` says that an earlier attempt may have made one, be it in the place of `known`; else `known`
+    /// is; else a new one is made.
     ///
     /// A press of "Re-run" leaves the check run as it was; setting it in progress again goes the same way. GitHub only
     /// adds annotations, so where others are shown than belong there, a new check run takes the old one's place.
@@ -166,10 +167,11 @@ impl RepositoryClient {
         known: Option<CheckRunId>,
         look_first: bool,
     ) -> Result<CheckRunId, GitHubError> {
-        let existing = match known {
-            Some(id) => found(self.get::<CheckRunWire>(&format!("/check-runs/{id}")).await)?,
-            None if look_first => self.own_check_run(run).await?,
-            None => None,
+        let looked = if look_first { self.own_check_run(run).await? } else { None };
+        let existing = match (looked, known) {
+            (Some(newest), _) => Some(newest),
+            (None, Some(id)) => found(self.get::<CheckRunWire>(&format!("/check-runs/{id}")).await)?,
+            (None, None) => None,
         };
         let annotations = annotations_of(run);
         if let Some(existing) = existing

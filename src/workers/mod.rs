@@ -9,6 +9,7 @@ mod agent_task;
 mod create;
 mod gate;
 mod inspect;
+mod lease_keeper;
 mod open_pull_request;
 mod permission;
 mod pool;

@@ -13,8 +13,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, debug, error, info, warn};
 
 use super::{
-    Assignment, Product, Setback, Tools, create, envelope, gate, inspect, open_pull_request, permission,
-    publish, review,
+    Assignment, Product, Setback, Tools, create, envelope, gate, inspect, lease_keeper, open_pull_request,
+    permission, publish, review,
 };
 use crate::bus::Bus;
 use crate::store::{AttemptEnd, Claimed, StoreError, TaskEffect, TaskKinds};
@@ -128,8 +128,8 @@ impl Workers {
         let result = async {
             let outcome = tokio::select! {
                 biased;
+                ended = self.keep_lease(&claimed) => Err(ended),
                 outcome = self.perform(&claimed) => outcome,
-                () = self.keep_lease(&claimed) => Err(Setback::Cancelled),
                 () = cut.cancelled() => Err(Setback::HandedBack),
             };
             self.conclude(&claimed, outcome).await
@@ -173,19 +173,10 @@ impl Workers {
         }
     }
 
-    /// Returns when the lease is lost.
-    async fn keep_lease(&self, claimed: &Claimed) {
-        let pause = Duration::from_millis((self.settings.lease_ms / 3).max(1));
-        loop {
-            self.tools.clock.sleep(pause).await;
-            let now = self.tools.clock.now();
-            match self.tools.store.heartbeat(&claimed.lease, now, self.settings.lease_ms).await {
-                Ok(()) => {}
-                Err(StoreError::LeaseLost { .. }) => return,
-                // The store may be back before the lease expires; if not, the result is refused by its fence.
-                Err(error) => warn!(%error, "a lease could not be extended"),
-            }
-        }
+    async fn keep_lease(&self, claimed: &Claimed) -> Setback {
+        let (tools, lease_ms) = (&self.tools, self.settings.lease_ms);
+        let extend = |now| tools.store.heartbeat(&claimed.lease, now, lease_ms);
+        lease_keeper::keep(&*tools.clock, claimed.lease.until(), lease_ms, extend).await
     }
 
     async fn conclude(&self, claimed: &Claimed, outcome: Result<Product, Setback>) -> Result<(), StoreError> {

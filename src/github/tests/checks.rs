@@ -112,6 +112,22 @@ async fn an_earlier_attempt_is_found_by_external_id_among_our_own() {
     assert_eq!(made, Ok(CheckRunId(5)), "another app's check run is not ours");
 }
 
+#[tokio::test]
+async fn a_check_run_that_took_anothers_place_is_found_though_its_answer_was_lost() {
+    let stage = Stage::new();
+    let list = format!(
+        "GET /repos/octo/hello/commits/{SHA}/check-runs?check_name=pairbot%20%2F%20size&app_id=77&filter=latest&per_page=100"
+    );
+    let runs = json!({ "check_runs": [wire(ID.0, 77, "9-3-1:size:abc", 2), wire(8_000_000_001, 77, "9-3-1:size:abc", 0)] });
+    stage
+        .script
+        .on(&list, ok(&runs))
+        .on("PATCH /repos/octo/hello/check-runs/8000000001", ok(&json!({ "id": 8_000_000_001_u64 })));
+    let known = Some(ID);
+    let filled = stage.repository().put_check_run(&TestLicence, &run(0), known, true).await;
+    assert_eq!(filled, Ok(CheckRunId(8_000_000_001)), "not a third one, and not the one that was replaced");
+}
+
 fn shown(numbers: std::ops::Range<u32>) -> Value {
     numbers
         .map(|number| {
