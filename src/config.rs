@@ -23,6 +23,7 @@ pub use storage::{Bus, Database, StorageConfig};
 use addresses::{server_url_of, url};
 use problem::Problems;
 
+use crate::sandbox::egress::{EgressRules, MalformedRule};
 use crate::store::SharedLimits;
 
 /// Everything `pairbot serve` needs to know.
@@ -44,6 +45,8 @@ pub struct Config {
     pub sandbox: Sandbox,
     /// What programs in the sandbox can read of this machine besides its system, such as tools in `/opt`.
     pub sandbox_read_only: Vec<PathBuf>,
+    /// Which hosts commands of gates may reach from the sandbox.
+    pub egress: EgressRules,
     /// The models' providers.
     pub models: ModelsConfig,
     /// Agents of other vendors.
@@ -163,6 +166,7 @@ impl Config {
         let budgets = budgets::read(source, &mut problems);
         let sandbox = sandbox(source, &mut problems);
         let sandbox_read_only = sandbox_read_only(source, &mut problems);
+        let egress = egress(source, &mut problems);
         let models = ModelsConfig::read(source, &mut problems);
         let agents = AgentsConfig::read(source, &mut problems);
         let otlp_endpoint = source
@@ -197,6 +201,7 @@ impl Config {
             budgets,
             sandbox,
             sandbox_read_only,
+            egress,
             models,
             agents,
             otlp_endpoint,
@@ -329,6 +334,14 @@ fn sandbox_read_only(source: &Source, problems: &mut Problems) -> Option<Vec<Pat
         return problems.add(source, NAME, "is not a list of absolute paths with `:` between them");
     }
     Some(paths)
+}
+
+fn egress(source: &Source, problems: &mut Problems) -> EgressRules {
+    const NAME: &str = "PAIRBOT_EGRESS";
+    let rules = source.get(NAME).unwrap_or_default().parse();
+    rules.unwrap_or_else(|error: MalformedRule| {
+        problems.add(source, NAME, &format!("holds something that is no host: {error}")).unwrap_or_default()
+    })
 }
 
 fn provider(

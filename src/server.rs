@@ -264,6 +264,7 @@ async fn tools(
         clock: machine.clock.clone(),
         entropy: machine.entropy.clone(),
         sandbox,
+        egress: Arc::new(config.egress.clone()),
         agents: agent_settings(config, tuning),
         fetches: Fetches::default(),
         scratch_dir,

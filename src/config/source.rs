@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::problem::Problem;
 
 /// The names of all settings in the environment. In the file each is written in lower case and without `pairbot_`.
-pub const NAMES: [&str; 30] = [
+pub const NAMES: [&str; 31] = [
     "ANTHROPIC_API_KEY",
     "ANTHROPIC_BASE_URL",
     "APP_ID",
@@ -27,6 +27,7 @@ pub const NAMES: [&str; 30] = [
     "PAIRBOT_BUS",
     "PAIRBOT_DATA_DIR",
     "PAIRBOT_DRAIN_SECONDS",
+    "PAIRBOT_EGRESS",
     "PAIRBOT_INSTALLATION_MONTH_TOKENS",
     "PAIRBOT_INSTALLATION_MONTH_USD",
     "PAIRBOT_PRICE_FILE",

@@ -37,7 +37,7 @@ fn credentials_are_enough() {
     assert_eq!(config.storage.database, sqlite("pairbot-data/pairbot.db"));
     assert_eq!(config.storage.bus, Bus::Embedded);
     assert_eq!(config.sandbox, Sandbox::Auto);
-    assert!(config.sandbox_read_only.is_empty());
+    assert!(config.sandbox_read_only.is_empty() && config.egress.is_empty());
     assert_eq!(config.log, LogConfig::default());
     assert!(config.models.anthropic.is_none() && config.models.openai.is_none());
     assert!(config.models.gemini.is_none());
@@ -89,6 +89,7 @@ fn everything_wrong_is_told_at_once_with_its_place() {
         ("PAIRBOT_DRAIN_SECONDS", "86400"),
         ("PAIRBOT_SANDBOX", "none"),
         ("PAIRBOT_SANDBOX_READ_ONLY", "/opt/tools:relative"),
+        ("PAIRBOT_EGRESS", "registry.example https://x"),
         ("LOG_LEVEL", "=="),
         ("OPENAI_BASE_URL", "http://me:secret@host"),
     ]);
@@ -103,6 +104,7 @@ fn everything_wrong_is_told_at_once_with_its_place() {
         "PAIRBOT_BUS names a queue that this build has no support for",
         "PAIRBOT_SANDBOX is neither",
         "PAIRBOT_SANDBOX_READ_ONLY is not a list of absolute paths",
+        "PAIRBOT_EGRESS holds something that is no host: `https://x`",
         "OPENAI_BASE_URL must not hold a user name or password",
         "LOG_LEVEL is not one of",
     ];

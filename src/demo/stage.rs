@@ -22,6 +22,7 @@ use crate::gateway::ProviderClient;
 use crate::github::HttpTransport;
 use crate::http::webhook::EVENTS;
 use crate::ports::Clock;
+use crate::sandbox::egress::EgressRules;
 use crate::server::{Machine, Server, Tuning};
 use crate::store::SharedLimits;
 
@@ -65,6 +66,8 @@ pub struct StageSettings {
     pub budgets: SharedLimits,
     /// Whether agents and gates may run commands.
     pub sandbox: Sandbox,
+    /// Which hosts gates may reach from the sandbox.
+    pub egress: EgressRules,
     /// Agents of other vendors that the operator allows.
     pub agents: AgentsConfig,
     /// What time it is for the server, and for GitHub: the same, or tokens expire for one and not for the other.
@@ -82,6 +85,7 @@ impl Default for StageSettings {
             tuning: Tuning { scripted: true, ..Tuning::default() },
             budgets: budgets::defaults(),
             sandbox: Sandbox::NoneAccepted,
+            egress: EgressRules::default(),
             agents: AgentsConfig::default(),
             clocks: None,
         }
@@ -123,8 +127,11 @@ impl Stage {
         let (app, installation) = people(&github, &settings.files, &key)?;
         let (models, providers) = models(settings.models).await?;
         let data_dir = data.path().to_owned();
-        let config = config(&github, app, &key, providers, data_dir, settings.server_port, settings.sandbox);
-        let config = Config { budgets: settings.budgets, agents: settings.agents, ..config };
+        let mut config =
+            config(&github, app, &key, providers, data_dir, settings.server_port, settings.sandbox);
+        config.budgets = settings.budgets;
+        config.agents = settings.agents;
+        config.egress = settings.egress;
         let machine = Machine {
             clock,
             entropy: Arc::new(SystemEntropy),
@@ -238,6 +245,7 @@ fn config(
         budgets: budgets::defaults(),
         sandbox,
         sandbox_read_only: Vec::new(),
+        egress: EgressRules::default(),
         models,
         agents: AgentsConfig::default(),
         otlp_endpoint: None,

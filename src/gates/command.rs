@@ -8,13 +8,19 @@ use pairbot_protocol::signal::{GateReport, Verdict};
 
 use super::{ChangedFile, output, report, unknown};
 use crate::ports::{CommandSpec, Ending, Finished};
-use crate::sandbox::{Cage, CageError, Probe, Sandbox, Standing};
+use crate::sandbox::{Cage, CageError, PROGRAM, Probe, Sandbox, Socket, Standing};
 use crate::text::untrusted;
 
 /// How much output is kept. Beyond, the beginning is shown and the rest is gone.
 const OUTPUT_BYTES_MAX: usize = 1024 * 1024;
 /// How much of the end of the output is shown: what a person scrolls through, and what a ledger can bear.
 const TAIL_BYTES_MAX: usize = 8 * 1024;
+/// Where a command in a cage finds the way out, and the variables by which package managers are told.
+const PROXY: &str = "127.0.0.1:3128";
+const PROXY_VARIABLES: [&str; 2] = ["HTTPS_PROXY", "https_proxy"];
+/// The cage's own loopback needs no way out.
+const DIRECT: [(&str, &str); 2] =
+    [("NO_PROXY", "localhost,127.0.0.1,::1"), ("no_proxy", "localhost,127.0.0.1,::1")];
 /// Codes by which a POSIX shell says that it could not execute (126) or find (127) a command.
 const NOT_EXECUTED: [i32; 2] = [126, 127];
 /// The signal that the kernel sends where memory ran out. It says nothing about the change.
@@ -31,6 +37,8 @@ pub struct CommandRun {
     pub cage: Cage,
     /// Where programs are looked for.
     pub search_path: String,
+    /// The one way out of the cage, if the operator opened any; in the cage already.
+    pub egress: Option<Socket>,
 }
 
 /// Runs commands of repositories, where a sandbox holds or the operator accepted that none does.
@@ -78,15 +86,23 @@ fn specification(command: &CommandRun) -> CommandSpec {
         ("TERM", "dumb".to_owned()),
         ("CI", "true".to_owned()),
     ];
+    let mut environment: BTreeMap<String, String> =
+        environment.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    // The inner shell gets the policy's words untouched; the outer one lets both streams keep their order.
+    let mut words = ["sh", "-c", "exec sh -c \"$1\" 2>&1", "sh", &command.run].map(str::to_owned).to_vec();
+    if let Some(socket) = &command.egress {
+        environment.extend(PROXY_VARIABLES.map(|name| (name.to_owned(), format!("http://{PROXY}"))));
+        environment.extend(DIRECT.map(|(name, hosts)| (name.to_owned(), hosts.to_owned())));
+        let socket = socket.inside.to_string_lossy();
+        let relay = [PROGRAM, "relay", "--listen", PROXY, "--socket", &socket, "--"];
+        words.splice(..0, relay.map(str::to_owned));
+    }
+    let program = words.remove(0);
     CommandSpec {
-        program: "sh".to_owned(),
-        // The inner shell gets the policy's words untouched; the outer one lets both streams keep their order.
-        arguments: ["-c", "exec sh -c \"$1\" 2>&1", "sh", &command.run].map(str::to_owned).to_vec(),
+        program,
+        arguments: words,
         directory: command.cage.worktree.clone(),
-        environment: environment
-            .into_iter()
-            .map(|(name, value)| (name.to_owned(), value))
-            .collect::<BTreeMap<_, _>>(),
+        environment,
         stdin: Vec::new(),
         timeout: command.timeout,
         output_bytes_max: OUTPUT_BYTES_MAX,
@@ -185,6 +201,7 @@ mod tests {
             timeout: Duration::from_mins(1),
             cage: Cage::around("/tree".into(), TreeAccess::Write, "/home".into()),
             search_path: "/usr/bin:/bin".to_owned(),
+            egress: None,
         }
     }
 
@@ -250,6 +267,21 @@ mod tests {
         assert_eq!(asked[0].arguments.last().map(String::as_str), Some("sh run-tests.sh"));
         assert_eq!(asked[0].directory, std::path::PathBuf::from("/tree"));
         assert_eq!(asked[0].timeout, Duration::from_mins(1));
+    }
+
+    #[test]
+    fn a_command_with_a_way_out_is_told_of_it_and_otherwise_runs_as_ever() {
+        let inside = std::path::PathBuf::from("/run/pairbot/egress.sock");
+        let plain = specification(&command());
+        let egress = Some(Socket { host: "/tmp/x/egress.sock".into(), inside });
+        let relayed = specification(&CommandRun { egress, ..command() });
+        assert_eq!(relayed.program, PROGRAM);
+        assert!(relayed.arguments.ends_with(&plain.arguments), "{relayed:?}");
+        assert!(relayed.arguments.iter().any(|word| word == "/run/pairbot/egress.sock"), "{relayed:?}");
+        assert_eq!(relayed.environment["HTTPS_PROXY"], "http://127.0.0.1:3128");
+        assert!(
+            !plain.environment.contains_key("HTTPS_PROXY") && relayed.environment.contains_key("NO_PROXY")
+        );
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 pub mod ci;
 pub mod command;
+pub mod connections;
 mod output;
 pub mod paths;
 pub mod size;

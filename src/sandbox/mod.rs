@@ -12,6 +12,7 @@ mod bubblewrap;
 mod control_group;
 #[cfg(target_os = "linux")]
 mod deaths;
+pub mod egress;
 mod establish;
 pub mod look_around;
 #[cfg(target_os = "linux")]

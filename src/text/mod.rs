@@ -65,6 +65,8 @@ pub enum Notice {
     CommandsInSandbox {
         /// What it does not bound on this server.
         unbounded: Vec<Limit>,
+        /// Whether gates reach the hosts that the operator named.
+        egress: bool,
     },
     /// They do not run at all.
     NoCommands {
@@ -99,11 +101,13 @@ impl Notice {
                  (`PAIRBOT_SANDBOX=none-i-accept`)."
                     .to_owned()
             }
-            Self::CommandsInSandbox { unbounded } => {
-                let mut words =
-                    "Commands run in a sandbox on this server (bubblewrap): no network, no file and no \
-                                 process of the server."
-                        .to_owned();
+            Self::CommandsInSandbox { unbounded, egress } => {
+                let network =
+                    if *egress { "no network but hosts that its operator named" } else { "no network" };
+                let mut words = format!(
+                    "Commands run in a sandbox on this server (bubblewrap): {network}, no file and no process of the \
+                     server."
+                );
                 for limit in unbounded {
                     // Writing to a string cannot fail.
                     let _ = write!(words, " Not bounded there: {limit}.");

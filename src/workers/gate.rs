@@ -1,5 +1,7 @@
 //! A gate's task: its facts, read for exactly one head, and its verdict on them.
 
+use std::path::Path;
+
 use pairbot_protocol::ids::{GateName, HeadSha};
 use pairbot_protocol::policy::GateKind;
 use pairbot_protocol::run::Run;
@@ -8,10 +10,11 @@ use pairbot_protocol::signal::{GateReport, Signal};
 use super::tools::Home;
 use super::workspace::Workspace;
 use super::{Assignment, Product, Setback, Tools};
-use crate::gates::{ChangedFile, ci, command, paths, size};
+use crate::gates::{ChangedFile, ci, command, connections, paths, size};
 use crate::git::{self, DiffLimits};
 use crate::github::{ForeignCheck, ForeignState};
-use crate::sandbox::{Cage, TreeAccess};
+use crate::sandbox::egress::Egress;
+use crate::sandbox::{Cage, RUNTIME, Socket, Standing, TreeAccess};
 
 pub(super) async fn examine(
     tools: &Tools,
@@ -62,14 +65,47 @@ pub(super) async fn run_command(
 ) -> Result<GateReport, Setback> {
     let scratch = tempfile::tempdir_in(&tools.scratch_dir)
         .map_err(|error| Setback::Retry(format!("no scratch directory: {error}")))?;
+    let way_out = WayOut::open(tools)?;
+    let mut cage = Cage::around(worktree, TreeAccess::Write, scratch.path().to_owned());
+    cage.sockets.extend(way_out.iter().map(WayOut::socket));
     let run = command::CommandRun {
         run: line.to_owned(),
         timeout: std::time::Duration::from_millis(timeout_ms),
-        cage: Cage::around(worktree, TreeAccess::Write, scratch.path().to_owned()),
+        egress: cage.sockets.first().cloned(),
+        cage,
         search_path: tools.agents.search_path.clone(),
     };
     let gate = command::CommandGate::new(tools.sandbox.clone());
-    Ok(gate.examine(&run, files).await)
+    let mut report = gate.examine(&run, files).await;
+    if let Some(way_out) = way_out {
+        // Part of the report, so that the ledger holds it.
+        report.summary.push_str(&connections::told(&way_out.egress.records()));
+    }
+    Ok(report)
+}
+
+/// The way out of one gate's cage, where the operator opened one. Its socket is short enough for a socket's name only in
+/// the system's own directory for temporary files.
+struct WayOut {
+    egress: Egress,
+    _directory: tempfile::TempDir,
+}
+
+impl WayOut {
+    fn open(tools: &Tools) -> Result<Option<Self>, Setback> {
+        // Without a cage there is nothing to let anybody out of.
+        if tools.egress.is_empty() || !matches!(tools.sandbox.standing(), Standing::Bubblewrap { .. }) {
+            return Ok(None);
+        }
+        let failed = |error: std::io::Error| Setback::Retry(format!("no way out of the sandbox: {error}"));
+        let directory = tempfile::Builder::new().prefix("pairbot-").tempdir().map_err(failed)?;
+        let egress = Egress::open(directory.path(), tools.egress.clone()).map_err(failed)?;
+        Ok(Some(Self { egress, _directory: directory }))
+    }
+
+    fn socket(&self) -> Socket {
+        Socket { host: self.egress.socket().to_owned(), inside: Path::new(RUNTIME).join("egress.sock") }
+    }
 }
 
 async fn changes(

@@ -17,6 +17,7 @@ use crate::github::{GitAccess, GitHub, OwnAccount, RepositoryClient, RepositoryF
 use crate::ports::{Clock, Entropy};
 use crate::reconciler::Pulse;
 use crate::sandbox::Sandbox;
+use crate::sandbox::egress::EgressRules;
 use crate::store::{SharedLimits, Store};
 
 use super::Setback;
@@ -41,6 +42,8 @@ pub struct Tools {
     pub entropy: Arc<dyn Entropy>,
     /// Where every program runs that a repository or an agent has a say in. There is no other way to run one.
     pub sandbox: Arc<dyn Sandbox>,
+    /// Which hosts commands of gates may reach from there.
+    pub egress: Arc<EgressRules>,
     /// How agents are run.
     pub agents: AgentSettings,
     /// Who is asked to look when something may have happened that nobody can tell.

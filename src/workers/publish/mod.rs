@@ -47,7 +47,8 @@ pub(super) async fn facts(tools: &Tools, run: &Run, home: &Home) -> Result<RunFa
     let mut notices = vec![match tools.sandbox.standing() {
         Standing::NoneAccepted => Notice::CommandsWithoutSandbox,
         Standing::Bubblewrap { gaps } => {
-            Notice::CommandsInSandbox { unbounded: gaps.into_iter().map(|gap| gap.limit).collect() }
+            let unbounded = gaps.into_iter().map(|gap| gap.limit).collect();
+            Notice::CommandsInSandbox { unbounded, egress: !tools.egress.is_empty() }
         }
         Standing::Unavailable { probe, why: _ } => Notice::NoCommands { probe },
     }];

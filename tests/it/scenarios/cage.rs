@@ -65,3 +65,53 @@ pull ready: Tell where
     assert_eq!(world.picture(issue), seen);
     world.nothing_else_happened().await;
 }
+
+/// Asks for a connection as a package manager does, says a word, and prints what comes back.
+const REACH: &str = r#"use IO::Socket::INET;
+my ($proxy) = $ENV{HTTPS_PROXY} =~ m{//(.*)} or die "no way out";
+my $out = IO::Socket::INET->new($proxy) or die "no relay: $!";
+print $out "CONNECT $ARGV[0] HTTP/1.1\r\n\r\n";
+my $answer = <$out>;
+$answer =~ / 200 / or die $answer;
+while (<$out>) { last if $_ eq "\r\n" }
+print $out "please\n";
+print scalar <$out>;
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gate_reaches_the_hosts_that_the_operator_named_and_its_report_says_which() {
+    let registry = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = registry.local_addr().unwrap().port();
+    let answering = std::thread::spawn(move || {
+        use std::io::{BufRead as _, Write as _};
+        let mut stream = registry.accept().unwrap().0;
+        let mut asked = String::new();
+        std::io::BufReader::new(stream.try_clone().unwrap()).read_line(&mut asked).unwrap();
+        stream.write_all(b"a package\n").unwrap();
+        asked
+    });
+    let world = World::with(|settings| {
+        caged(settings);
+        settings.egress = format!("127.0.0.1:{port}").parse().unwrap();
+        set_file(settings, "reach.pl", REACH);
+        let line = format!("perl reach.pl 127.0.0.1:{port} && ! perl reach.pl 169.254.169.254:80");
+        let policy = format!("rounds: 1\ngates: {{ fetch: {{ command: \"{line}\" }} }}\n");
+        set_file(settings, ".github/pairbot.yml", &policy);
+    })
+    .await;
+    let issue = world.issue_of(writes("Fetched", &[("one.txt", "1\n")]));
+    world.label(issue).await;
+    let check = world.check(issue, "fetch");
+    assert_eq!(check.conclusion.as_deref(), Some("success"), "{check:?}");
+    assert_eq!(answering.join().unwrap(), "please\n");
+    let summary = check.summary.unwrap_or_default();
+    for said in [
+        "a package",
+        &format!("`127.0.0.1:{port}`: 1 times, 7 bytes out, 10 bytes in"),
+        "`169.254.169.254:80`: refused 1 times, the server's operator has not allowed this host",
+        "no network but hosts that its operator named",
+    ] {
+        assert!(summary.contains(said), "{said}: {summary}");
+    }
+    assert_eq!(world.phase(issue).await, "awaiting-human");
+}
