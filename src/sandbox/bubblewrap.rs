@@ -94,14 +94,15 @@ impl Sandbox for Bubblewrap {
 
     async fn run(&self, command: CommandSpec, cage: &Cage) -> Result<Finished, CageError> {
         let launch = self.launch(command, cage).await?;
-        let finished = tokio::select! {
-            finished = self.ports.spawner.run(launch.command.clone()) => finished?,
-            outgrown = outgrown::outgrown(self.ports.clock.as_ref(), cage) => {
-                return Err(CageError::Outgrown { limit_bytes: outgrown });
+        let ended = tokio::select! {
+            finished = self.ports.spawner.run(launch.command.clone()) => finished.map_err(CageError::from),
+            limit_bytes = outgrown::outgrown(self.ports.clock.as_ref(), cage) => {
+                Err(CageError::Outgrown { limit_bytes })
             }
         };
+        // However it ended: nothing of it is left when that is told.
         launch.close().await;
-        launch.judge(finished)
+        launch.judge(ended?)
     }
 
     async fn start(&self, command: CommandSpec, cage: &Cage) -> Result<Started, CageError> {
