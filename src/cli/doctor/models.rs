@@ -34,9 +34,11 @@ pub(super) async fn examine(models: &ModelsConfig) -> anyhow::Result<Vec<Line>> 
         let request = request.header("x-goog-api-key", gemini.api_key.expose_secret());
         lines.push(ask("gemini", "GEMINI", gemini, request).await);
     }
+    let mend = "set ANTHROPIC_API_KEY or OPENAI_API_KEY";
     if lines.is_empty() {
-        let mend = "set ANTHROPIC_API_KEY, OPENAI_API_KEY or GEMINI_API_KEY";
         lines.push(Line::fail("models: no provider has a key", mend));
+    } else if models.anthropic.is_none() && models.openai.is_none() {
+        lines.push(Line::warn("models: the built-in agent speaks to none of these", mend));
     }
     Ok(lines)
 }

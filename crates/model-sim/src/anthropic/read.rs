@@ -72,11 +72,15 @@ fn read(headers: &HeaderMap, body: &[u8], answered: bool) -> Result<Request, Ref
 
     let mut marks = Marks::default();
     let (tools, tool_bytes) = tools(&body, &mut marks)?;
-    let system = system(&body, &mut marks)?;
+    let mut system = system(&body, &mut marks)?;
     marks.preamble_is_over();
     let mut messages = Vec::with_capacity(raw_messages.len());
     for (position, raw) in raw_messages.iter().enumerate() {
-        messages.push(message(position, raw, &mut marks)?);
+        if speaks_between(headers) && text(raw, "role") == Some("system") {
+            system.push_str(&said_between(position, raw)?);
+            continue;
+        }
+        messages.push(message((position, messages.len()), raw, &mut marks)?);
     }
     let cache_mark = marks.last()?;
     check_order(&messages)?;
@@ -103,6 +107,23 @@ fn read(headers: &HeaderMap, body: &[u8], answered: bool) -> Result<Request, Ref
         Some(_) => return Err(Refusal::invalid("stream: Input should be a valid boolean")),
     };
     Ok(Request { conversation, form: Form::Messages, streamed, usage_in_stream: true })
+}
+
+/// Whether the client tries the experiment by which system text may stand between the messages, too.
+fn speaks_between(headers: &HeaderMap) -> bool {
+    let betas = headers.get_all("anthropic-beta").iter().filter_map(|value| value.to_str().ok());
+    betas.flat_map(|list| list.split(',')).any(|beta| beta.trim().starts_with("mid-conversation-system"))
+}
+
+fn said_between(position: usize, raw: &Value) -> Result<String, Refusal> {
+    let wrong = || Refusal::invalid(format!("messages.{position}.content: Input should be text"));
+    match raw.get("content") {
+        Some(Value::String(content)) => Ok(content.clone()),
+        Some(Value::Array(blocks)) => {
+            blocks.iter().map(|block| text(block, "text").ok_or_else(wrong)).collect()
+        }
+        Some(_) | None => Err(wrong()),
+    }
 }
 
 fn output_limit(value: &Value) -> Result<u64, Refusal> {
@@ -208,7 +229,8 @@ fn system(body: &Map<String, Value>, marks: &mut Marks) -> Result<String, Refusa
     }
 }
 
-fn message(position: usize, raw: &Value, marks: &mut Marks) -> Result<Message, Refusal> {
+/// Reads a message that stands at one position in the request, and at another among those that are kept.
+fn message((position, kept): (usize, usize), raw: &Value, marks: &mut Marks) -> Result<Message, Refusal> {
     let place = format!("messages.{position}");
     let author = match text(raw, "role") {
         Some("user") => Author::User,
@@ -229,7 +251,7 @@ fn message(position: usize, raw: &Value, marks: &mut Marks) -> Result<Message, R
         Some(Value::Array(blocks)) if !blocks.is_empty() => {
             for (index, raw_block) in blocks.iter().enumerate() {
                 let place = format!("{place}.content.{index}");
-                marks.note(&place, position, raw_block)?;
+                marks.note(&place, kept, raw_block)?;
                 block(&place, raw_block, &mut message)?;
             }
         }

@@ -244,3 +244,18 @@ async fn models_are_listed_in_the_words_of_who_asks() {
     assert_eq!(receive(client.get(&url)).await.status, 401);
     assert_eq!(receive(client.get(format!("{url}/none/such"))).await.status, 404);
 }
+
+/// An experiment that vendors' agents ask for by a header.
+#[tokio::test]
+async fn system_text_between_messages_is_taken_from_who_tries_it() {
+    let sim = sim().await;
+    let said = json!({ "role": "system", "content": "The agents are: none." });
+    let messages =
+        json!([user(&json!("go")), said, assistant(&[tool_use("t1")]), user(&json!([result("t1")]))]);
+    let body = request(A, &messages, false);
+    refused(&sim, &body, "top-level `system`").await;
+    let url = format!("{}/v1/messages", sim.anthropic_base_url());
+    let trying = CLIENT.post(url).header("x-api-key", "key").header("anthropic-version", "2023-06-01");
+    let trying = trying.header("anthropic-beta", "effort-2025-11-24, mid-conversation-system-2026-04-07");
+    assert_eq!(receive(trying.json(&body)).await.status, 200);
+}

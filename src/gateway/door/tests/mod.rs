@@ -121,7 +121,7 @@ fn what_vendors_agents_send_is_let_through() {
     let codex = json!({"model":"m","instructions":"i","stream":true,"store":false,"tool_choice":"auto",
         "parallel_tool_calls":false,"reasoning":{"effort":"medium","summary":"auto"},"include":["reasoning.encrypted_content"],
         "prompt_cache_key":"k","text":{"verbosity":"low"},"client_metadata":{"x":"y"},
-        "tools":[{"type":"function","name":"shell","parameters":{}},{"type":"custom","name":"apply_patch","format":{}},{"type":"local_shell"}],
+        "tools":[{"type":"function","name":"shell","parameters":{}},{"type":"custom","name":"apply_patch","format":{}},{"type":"local_shell"},{"type":"namespace","name":"n","description":"d","tools":[{"type":"function","name":"f","parameters":{}}]}],
         "input":[{"type":"message","role":"user","content":[{"type":"input_text","text":"go"}]},
             {"type":"reasoning","encrypted_content":"abc","summary":[]},
             {"type":"function_call","call_id":"c","name":"shell","arguments":"{}"},
