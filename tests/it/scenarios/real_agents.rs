@@ -73,7 +73,7 @@ fn script() -> Script {
 }
 
 fn tell(line: &str) {
-    writeln!(std::io::stderr(), "{line}").unwrap();
+    let _gone = std::io::stderr().lock().write_all(format!("{line}\n").as_bytes());
 }
 
 /// One run from label to merge; says which part was skipped if one was.
