@@ -63,7 +63,7 @@ async fn a_call_that_does_not_fit_is_not_sent_and_ends_the_turn_in_the_apis_word
             }
         }
         assert_eq!(answer.headers["x-should-retry"], "false");
-        assert!(message(&answer).contains("of the budget remain"), "{answer:?}");
+        assert!(message(&answer).contains("of the run's budget remain"), "{answer:?}");
         door.refused().await;
         let calls = door.calls();
         assert!(

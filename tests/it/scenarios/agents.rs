@@ -226,9 +226,17 @@ async fn a_run_that_is_stopped_leaves_no_process_of_its_agent() {
     world.mona().label(REPOSITORY, issue, "agent:pair").unwrap();
     until(|| is_alive("86211") && is_alive("86212")).await;
     world.mona().comment(REPOSITORY, issue, "/stop").unwrap();
-    // The worker hears of it with the next heartbeat of its lease.
-    world.through(Duration::from_mins(1)).await;
-    until(|| !is_alive("86211") && !is_alive("86212")).await;
+    // The worker hears of it with the next heartbeat of its lease, and time is for the story to move.
+    let ended = until(|| !is_alive("86211") && !is_alive("86212"));
+    let time = async {
+        loop {
+            world.through(Duration::from_secs(5)).await;
+        }
+    };
+    tokio::select! {
+        () = ended => {}
+        () = time => {}
+    }
     world.quiet().await;
     assert_eq!(world.phase(issue).await, "closed");
 }

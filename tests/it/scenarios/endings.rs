@@ -55,9 +55,9 @@ pull draft: Give a volume discount
     lib/price.awk:6
   pairbot[bot] COMMENTED on c1: Review by `maintainability`
     lib/price.awk:7
-  c1 paths=success ready=failure review=failure size=success tests=success
+  c1 paths=success ready=failure review=failure size=success
 ";
-    assert_eq!(world.picture(issue), seen);
+    assert_eq!(world.picture_without(issue, &["tests"]), seen);
     world.nothing_else_happened().await;
 }
 
