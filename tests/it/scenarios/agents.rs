@@ -230,7 +230,8 @@ async fn a_run_that_is_stopped_leaves_no_process_of_its_agent() {
     let ended = until(|| !is_alive("86211") && !is_alive("86212"));
     let time = async {
         loop {
-            world.through(Duration::from_secs(5)).await;
+            let _told = tokio::time::timeout(Duration::from_millis(20), std::future::pending::<()>()).await;
+            world.clock.advance(Duration::from_millis(200));
         }
     };
     tokio::select! {
