@@ -48,6 +48,8 @@ const CLAUDE_ENVIRONMENT: &[(&str, &str)] = &[
     // Else it goes on for three minutes after an error that does not pass.
     ("CLAUDE_CODE_MAX_RETRIES", "1"),
     ("DISABLE_AUTOUPDATER", "1"),
+    // Else the task's tools are not shown to its model, which must search for them first.
+    ("ENABLE_TOOL_SEARCH", "false"),
     // Without it the mode that asks nothing is refused to root.
     ("IS_SANDBOX", "1"),
 ];

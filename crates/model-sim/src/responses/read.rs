@@ -96,7 +96,8 @@ fn output_limit(body: &Map<String, Value>) -> Result<Option<u64>, Refusal> {
     }
 }
 
-/// Unlike those of Chat Completions, these tools are flat.
+/// Unlike those of Chat Completions, these tools are flat, but for those that a namespace lists: a script knows them as
+/// `namespace/tool`.
 fn tools(body: &Map<String, Value>) -> Result<(Vec<String>, u64), Refusal> {
     let raw = match body.get("tools") {
         None | Some(Value::Null) => return Ok((Vec::new(), 0)),
@@ -111,6 +112,12 @@ fn tools(body: &Map<String, Value>) -> Result<(Vec<String>, u64), Refusal> {
     for (position, tool) in raw.iter().enumerate() {
         let kind = text(tool, "type").ok_or_else(|| missing(&format!("tools[{position}].type")))?;
         bytes = bytes.saturating_add(bytes_of(&tool.to_string()));
+        if kind == "namespace" {
+            let namespace = text(tool, "name").ok_or_else(|| missing(&format!("tools[{position}].name")))?;
+            let inner = tool.get("tools").and_then(Value::as_array).into_iter().flatten();
+            names.extend(inner.filter_map(|tool| Some(format!("{namespace}/{}", text(tool, "name")?))));
+            continue;
+        }
         if !matches!(kind, "function" | "custom") {
             names.push(kind.to_owned());
             continue;

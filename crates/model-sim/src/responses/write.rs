@@ -62,8 +62,14 @@ fn item(written: &Written, index: usize, block: &Block, whole: bool) -> Value {
         }
         Block::Tool { id: call, name, json } => {
             let arguments = if whole { json.as_str() } else { "" };
-            json!({ "type": "function_call", "id": format!("fc_{id}{index:02}"), "call_id": format!("call_{call}"),
-                "name": name, "arguments": arguments, "status": status })
+            let (namespace, name) =
+                name.split_once('/').map_or((None, name.as_str()), |(space, name)| (Some(space), name));
+            let mut call = json!({ "type": "function_call", "id": format!("fc_{id}{index:02}"),
+                "call_id": format!("call_{call}"), "name": name, "arguments": arguments, "status": status });
+            if let Some(namespace) = namespace {
+                call["namespace"] = json!(namespace);
+            }
+            call
         }
     }
 }

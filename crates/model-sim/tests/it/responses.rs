@@ -128,3 +128,16 @@ async fn an_error_arrives_inside_a_good_stream() {
     assert_eq!(events.last().unwrap()["type"], "error");
     assert!(events.iter().all(|event| event["type"] != "response.completed"));
 }
+
+#[tokio::test]
+async fn a_tool_in_a_namespace_is_called_by_its_namespace_and_its_name() {
+    let sim = sim().await;
+    let reply = Reply::call("mcp__desk/hand_in", json!({ "title": "T" }));
+    sim.add_script(Script::for_title("T").creator([vec![reply]]));
+    let mut body = request(&json!([user(&opening("T", "creator", 1))]), false);
+    let tool = json!({ "type": "function", "name": "hand_in", "parameters": { "type": "object" } });
+    body["tools"] = json!([{ "type": "namespace", "name": "mcp__desk", "description": "", "tools": [tool] }]);
+    let answer = send(&sim, &body).await.json();
+    let called = &answer["output"][0];
+    assert_eq!((&called["namespace"], &called["name"]), (&json!("mcp__desk"), &json!("hand_in")));
+}
