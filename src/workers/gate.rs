@@ -80,6 +80,8 @@ pub(super) async fn run_command(
     if let Some(way_out) = way_out {
         // Part of the report, so that the ledger holds it.
         report.summary.push_str(&connections::told(&way_out.egress.records()));
+    } else if !tools.egress.is_empty() && matches!(tools.sandbox.standing(), Standing::UserSlot { .. }) {
+        report.summary.push_str(connections::NO_WAY_OUT);
     }
     Ok(report)
 }
