@@ -50,7 +50,7 @@ pub(super) fn take_back(worktree: &Path, home: &Path, ids: SlotIds) -> io::Resul
 pub(super) fn open_way(folder: &Path, own: &Path, uids: SlotUids) -> Result<(), String> {
     let group = uids.first();
     for above in folder.ancestors().skip(1) {
-        let facts = fs::metadata(above).map_err(|error| format!("{}: {error}", above.display()))?;
+        let facts = fs::metadata(above).map_err(|error| format!("{}: {error}", folder.display()))?;
         let passes = if facts.gid() == group { 0o010 } else { 0o001 };
         if facts.mode() & passes != 0 {
             continue;

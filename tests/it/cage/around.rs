@@ -13,9 +13,8 @@ in_each_layer! {
     a_program_in_a_cage_ends_as_it_would_outside,
     a_program_that_never_ran_is_no_program_that_failed,
     a_program_is_talked_with_in_its_cage,
-    paths_of_the_host_are_told_as_they_are_seen_inside,
-    bubblewrap:
-    a_socket_that_is_bound_in_is_the_only_one_there,
+    paths_of_the_host_are_told_as_they_are_seen_inside;
+    bubblewrap: a_socket_that_is_bound_in_is_the_only_one_there
 }
 
 async fn a_program_in_a_cage_ends_as_it_would_outside(layer: Layer) {

@@ -10,9 +10,8 @@ use super::stage::{Layer, Stage};
 in_each_layer! {
     a_memory_hog_is_killed_alone,
     whoever_fills_the_disk_is_ended,
-    endless_output_is_cut_and_ends_in_time,
-    bubblewrap:
-    temporary_files_fill_no_more_than_their_share,
+    endless_output_is_cut_and_ends_in_time;
+    bubblewrap: temporary_files_fill_no_more_than_their_share
 }
 
 const MIB: u64 = 1024 * 1024;

@@ -5,7 +5,7 @@
 
 /// Makes a test of each of these, in each kind of sandbox; of those after `bubblewrap:` in that alone.
 macro_rules! in_each_layer {
-    ($($test:ident,)+ $(bubblewrap: $($alone:ident,)+)?) => {
+    ($($test:ident),+ $(; bubblewrap: $($alone:ident),+)? $(,)?) => {
         mod in_bubblewrap {
             $(
                 #[tokio::test]

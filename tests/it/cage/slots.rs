@@ -67,6 +67,7 @@ async fn no_socket_of_any_kind_can_be_made_in_a_slot() {
 async fn what_the_server_keeps_cannot_be_read_though_the_way_is_open() {
     let Some(stage) = stage().await else { return };
     let data_dir = stage.secret.parent().unwrap();
+    std::fs::set_permissions(data_dir, std::fs::Permissions::from_mode(0o700)).unwrap();
     std::fs::create_dir_all(data_dir.join("mirrors/1.git/objects")).unwrap();
     // All of them as open as files can be: it is not their modes that keep them.
     let files = ["pairbot.db", "pairbot.db-wal", "key.pem", ".env", "mirrors/1.git/config"];
@@ -165,10 +166,36 @@ async fn memory_is_bounded_by_looking_where_no_control_group_can_be_made() {
     assert_eq!(stage.run(&many).await.ending, Ending::Signalled(9), "together they have more");
     assert_eq!(stage.run("kill -9 $$").await.ending, Ending::Exited(137));
     // Memory that no process shows would not be seen.
-    let hidden = stage.says("perl -e 'syscall(319, \"x\", 0) == -1 and print \"$!\"'").await;
+    let hidden =
+        stage.says("perl -e 'my $name = \"x\"; syscall(319, $name, 0) == -1 and print \"$!\"'").await;
     if cfg!(target_arch = "x86_64") {
         assert!(hidden.contains("not implemented"), "{hidden}");
     }
+}
+
+#[tokio::test]
+async fn processes_are_bounded_where_no_control_group_can_be_made() {
+    if !Layer::UserSlot.is_possible() {
+        return;
+    }
+    let without = |settings: &mut pairbot::sandbox::SandboxSettings| settings.control_groups = false;
+    let stage = Stage::with(Layer::UserSlot, without, |limits| limits.processes = 16).await;
+    let refused = stage.says("i=0; while [ $i -lt 40 ]; do sleep 60 & i=$((i+1)); done; echo all").await;
+    assert!(refused.to_lowercase().contains("fork") && !refused.contains("all"), "{refused}");
+    // Who has ended is forgotten while the program still runs, and takes nobody's place.
+    let many = "i=0; while [ $i -lt 40 ]; do (true & ); i=$((i+1)); done; echo all";
+    assert_eq!(stage.says(many).await, "all\n");
+}
+
+#[tokio::test]
+async fn what_the_server_inherited_is_not_handed_on_to_a_slot() {
+    let Some(stage) = stage().await else { return };
+    let open = std::fs::File::open(&stage.secret).unwrap();
+    rustix::io::fcntl_setfd(&open, rustix::io::FdFlags::empty()).unwrap();
+    let number = std::os::fd::AsRawFd::as_raw_fd(&open);
+    let read = stage.run(&format!("bash -c 'cat <&{number}'")).await;
+    assert_eq!(read.ending, Ending::Exited(1), "{read:?}");
+    assert!(!String::from_utf8_lossy(&read.stdout).contains(SECRET));
 }
 
 #[tokio::test]
