@@ -32,7 +32,6 @@ pub(super) fn give(worktree: &Path, access: TreeAccess, home: &Path, ids: SlotId
 /// Takes worktree and home back, with all that was made there.
 pub(super) fn take_back(worktree: &Path, home: &Path, ids: SlotIds) -> io::Result<()> {
     let (uid, gid) = server();
-    let temporary = clear(&home.join(TEMPORARY));
     for root in [worktree, home] {
         before_its_entries(root, &mut |path, facts| {
             if facts.uid() == ids.uid || facts.gid() == ids.gid {
@@ -42,7 +41,7 @@ pub(super) fn take_back(worktree: &Path, home: &Path, ids: SlotIds) -> io::Resul
             Ok(())
         })?;
     }
-    temporary
+    clear(&home.join(TEMPORARY))
 }
 
 /// Lets slots pass to a folder, and no further: through the directories above it. Those of the server are opened to the
@@ -247,6 +246,7 @@ mod tests {
     fn the_way_is_opened_to_slots_and_to_nobody_else() {
         let Some((directory, tree, _home)) = place() else { return };
         let uids: SlotUids = "1900000020-1900000021".parse().unwrap();
+        fs::set_permissions(directory.path(), Permissions::from_mode(0o700)).unwrap();
         open_way(&tree, directory.path(), uids).unwrap();
         let facts = fs::metadata(directory.path()).unwrap();
         assert_eq!((facts.gid(), facts.mode() & 0o777), (uids.first(), 0o710));
