@@ -15,12 +15,14 @@ mod permission;
 mod pool;
 mod publish;
 mod review;
+mod set_up;
 mod setback;
 mod sweep;
 mod task_gates;
 mod tools;
 mod workspace;
 
+pub use account::TaskAccount;
 pub use pool::{PoolSettings, Workers};
 pub use setback::Setback;
 pub use sweep::sweep;

@@ -227,13 +227,13 @@ async fn what_an_earlier_server_left_in_a_slot_is_ended_at_the_next_start() {
     if !Layer::UserSlot.is_possible() {
         return;
     }
-    let uids = "230000-230003";
+    let uids = "230000-230007";
     #[expect(clippy::disallowed_methods, reason = "it is what a server left, and nobody's any more")]
     // A process as a server that was killed, and its keeper with it, would have left it.
     let mut left = Command::new("setpriv")
         .args([
             "--reuid",
-            "230001",
+            "230003",
             "--regid",
             "230000",
             "--clear-groups",

@@ -13,6 +13,7 @@ use pairbot_model_sim::{Conversation, Reply, Script};
 use pairbot_protocol::ids::Money;
 
 use super::world::{World, set_file, writes};
+use crate::cage::stage::Layer;
 
 const PAIRBOT: &str = env!("CARGO_BIN_EXE_pairbot");
 
@@ -226,18 +227,8 @@ async fn a_run_that_is_stopped_leaves_no_process_of_its_agent() {
     world.mona().label(REPOSITORY, issue, "agent:pair").unwrap();
     until(|| is_alive("86211") && is_alive("86212")).await;
     world.mona().comment(REPOSITORY, issue, "/stop").unwrap();
-    // The worker hears of it with the next heartbeat of its lease, and time is for the story to move.
-    let ended = until(|| !is_alive("86211") && !is_alive("86212"));
-    let time = async {
-        loop {
-            let _told = tokio::time::timeout(Duration::from_millis(20), std::future::pending::<()>()).await;
-            world.clock.advance(Duration::from_millis(200));
-        }
-    };
-    tokio::select! {
-        () = ended => {}
-        () = time => {}
-    }
+    // At once, not at its next heartbeat: time stands still here.
+    until(|| !is_alive("86211") && !is_alive("86212")).await;
     world.quiet().await;
     assert_eq!(world.phase(issue).await, "closed");
 }
@@ -298,4 +289,18 @@ async fn a_creator_has_a_git_of_its_own_and_runs_the_gates_before_it_hands_in() 
     world.label(issue).await;
     assert_eq!(world.phase(issue).await, "awaiting-human", "{}", world.trace().await);
     assert_eq!(world.pull(issue).title, "Write one");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_is_not_started_where_it_had_no_way_to_its_models() {
+    if !Layer::UserSlot.is_possible() {
+        return;
+    }
+    let world = World::with(|settings| {
+        caged(settings, vec![by_protocol("scribe")], &created_by("scribe"));
+        settings.sandbox = Sandbox::UserSlot;
+    })
+    .await;
+    let issue = world.issue("smooth");
+    world.creator_fails(issue, "agent-failed", "needs a sandbox of bubblewrap").await;
 }

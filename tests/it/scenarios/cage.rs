@@ -5,6 +5,7 @@ use pairbot::demo::{Models, REPOSITORY, StageSettings};
 use pairbot_model_sim::{Reply, Script};
 
 use super::world::{World, set_file, writes};
+use crate::cage::stage::Layer;
 
 fn caged(settings: &mut StageSettings) {
     settings.sandbox = Sandbox::Auto;
@@ -79,39 +80,104 @@ print scalar <$out>;
 "#;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_gate_reaches_the_hosts_that_the_operator_named_and_its_report_says_which() {
+async fn the_set_up_reaches_the_hosts_that_the_operator_named_and_nothing_else_reaches_any() {
     let registry = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = registry.local_addr().unwrap().port();
-    let answering = std::thread::spawn(move || {
+    std::thread::spawn(move || {
         use std::io::{BufRead as _, Write as _};
-        let mut stream = registry.accept().unwrap().0;
-        let mut asked = String::new();
-        std::io::BufReader::new(stream.try_clone().unwrap()).read_line(&mut asked).unwrap();
-        stream.write_all(b"a package\n").unwrap();
-        asked
+        for stream in registry.incoming() {
+            let mut stream = stream.unwrap();
+            let mut asked = String::new();
+            std::io::BufReader::new(stream.try_clone().unwrap()).read_line(&mut asked).unwrap();
+            if asked == "please\n" {
+                stream.write_all(b"a package\n").unwrap();
+            }
+        }
     });
+    let reach = format!("perl reach.pl 127.0.0.1:{port}");
+    let line = format!("{reach} >deps && {{ ! perl reach.pl 169.254.169.254:80; }}");
+    let policy = format!(
+        "rounds: 1\nsetup: {{ command: \"{line}\" }}\ngates: {{ fetch: {{ command: \"! {reach} && cat deps\" }} }}\n"
+    );
+    let agent = format!("{reach}; cat deps >one.txt");
+    let turns = vec![Reply::run_command(&agent), Reply::hand_in("Fetched", "As asked.", [])];
     let world = World::with(|settings| {
         caged(settings);
         settings.egress = format!("127.0.0.1:{port}").parse().unwrap();
         set_file(settings, "reach.pl", REACH);
-        let line = format!("perl reach.pl 127.0.0.1:{port} && ! perl reach.pl 169.254.169.254:80");
-        let policy = format!("rounds: 1\ngates: {{ fetch: {{ command: \"{line}\" }} }}\n");
+        set_file(settings, ".gitignore", "deps\n");
         set_file(settings, ".github/pairbot.yml", &policy);
+        let script = Script::for_title("Fetch").creator(vec![turns]);
+        settings.models = Models::Scripted { extra: vec![script] };
     })
     .await;
-    let issue = world.issue_of(writes("Fetched", &[("one.txt", "1\n")]));
+    let issue = world.stage.open_issue("Fetch", "Please.").unwrap();
     world.label(issue).await;
     let check = world.check(issue, "fetch");
     assert_eq!(check.conclusion.as_deref(), Some("success"), "{check:?}");
-    assert_eq!(answering.join().unwrap(), "please\n");
     let summary = check.summary.unwrap_or_default();
     for said in [
+        "no way out",
         "a package",
         &format!("`127.0.0.1:{port}`: 1 times, 7 bytes out, 10 bytes in"),
         "`169.254.169.254:80`: refused 1 times, the server's operator has not allowed this host",
-        "no network but hosts that its operator named",
+        "but for the set-up hosts that its operator named",
     ] {
         assert!(summary.contains(said), "{said}: {summary}");
     }
+    let head = world.pull(issue).head_sha;
+    let written = world.stage.github.file(REPOSITORY, &head, "one.txt").unwrap();
+    assert_eq!(written.as_deref(), Some("a package\n"));
     assert_eq!(world.phase(issue).await, "awaiting-human");
+}
+
+/// The sandbox of users of their own; nothing where only root could have it.
+fn as_own_users(settings: &mut StageSettings) {
+    caged(settings);
+    settings.sandbox = Sandbox::UserSlot;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_of_an_agent_and_a_gate_run_as_users_of_their_own_and_every_check_says_so() {
+    if !Layer::UserSlot.is_possible() {
+        return;
+    }
+    let policy = "rounds: 1\ngates: { lint: { command: \"id -u; cat where.txt; test -w where.txt\" } }\n";
+    let turns = vec![Reply::run_command("id -u >where.txt"), Reply::hand_in("Tell who", "As asked.", [])];
+    let world = World::with(|settings| {
+        as_own_users(settings);
+        set_file(settings, ".github/pairbot.yml", policy);
+        let script = Script::for_title("Who").creator(vec![turns]);
+        settings.models = Models::Scripted { extra: vec![script] };
+    })
+    .await;
+    let issue = world.stage.open_issue("Who", "Please.").unwrap();
+    world.label(issue).await;
+    assert_eq!(world.phase(issue).await, "awaiting-human", "{}", world.trace().await);
+    let head = world.pull(issue).head_sha;
+    let written = world.stage.github.file(REPOSITORY, &head, "where.txt").unwrap().unwrap();
+    assert!(written.trim().parse::<u32>().unwrap() >= 200_000, "{written}");
+    let summary = world.check(issue, "lint").summary.unwrap();
+    for words in ["user-slot: users of their own", "not even a loopback", "without reading it"] {
+        assert!(summary.contains(words), "{words}: {summary}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_set_up_that_had_no_way_out_is_no_fault_of_the_change() {
+    if !Layer::UserSlot.is_possible() {
+        return;
+    }
+    let policy = "rounds: 1\nsetup: { command: \"exit 4\" }\ngates: { tests: { command: \"true\" } }\n";
+    let world = World::with(|settings| {
+        as_own_users(settings);
+        settings.egress = "registry.example".parse().unwrap();
+        set_file(settings, ".github/pairbot.yml", policy);
+    })
+    .await;
+    let issue = world.issue_of(writes("Fetch", &[("one.txt", "1\n")]));
+    world.label(issue).await;
+    let check = world.check(issue, "tests");
+    assert_eq!(check.conclusion.as_deref(), Some("action_required"), "{check:?}");
+    assert!(check.summary.unwrap().contains("are not reached from the sandbox of this server"));
 }

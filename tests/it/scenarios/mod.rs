@@ -24,4 +24,6 @@ mod policy_file;
 mod pushes;
 mod real_agents;
 mod reconciling;
+mod secrets;
+mod set_up;
 mod shared_money;
