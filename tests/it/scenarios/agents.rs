@@ -319,12 +319,12 @@ async fn an_agent_that_commits_as_somebody_else_forges_nobody() {
     let forged = world.models().ledger().iter().any(|call| call.turn == 1);
     assert!(forged && world.phase(issue).await == "awaiting-human", "{}", world.trace().await);
     let head = world.pull(issue).head_sha;
-    let path = format!("/repos/{REPOSITORY}/git/commits/{head}");
+    let path = format!("/repos/{REPOSITORY}/commits/{head}");
     let commit = world.mona().request("GET", &path, serde_json::Value::Null).unwrap();
     for who in ["author", "committer"] {
-        assert_eq!(commit[who]["name"], "pairbot[bot]", "{commit}");
+        assert_eq!(commit["commit"][who]["name"], "pairbot[bot]", "{commit}");
     }
-    assert!(!commit["message"].as_str().unwrap().contains("Approved-by"), "{commit}");
+    assert!(!commit["commit"]["message"].as_str().unwrap().contains("Approved-by"), "{commit}");
     assert_eq!(world.commits(issue).len(), 1);
     let file = |path| world.stage.github.file(REPOSITORY, &head, path).unwrap();
     assert_eq!((file("one.txt").as_deref(), file("hooked")), (Some("1\n"), None));
