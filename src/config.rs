@@ -172,8 +172,8 @@ impl Config {
         let storage = StorageConfig::read(source, &mut problems);
         let budgets = budgets::read(source, &mut problems);
         let sandbox = sandbox(source, &mut problems);
-        let sandbox_read_only = sandbox_read_only(source, &mut problems);
         let sandbox_uids = sandbox_uids(source, &mut problems);
+        let sandbox_read_only = sandbox_read_only(source, &mut problems);
         let egress = egress(source, &mut problems);
         let models = ModelsConfig::read(source, &mut problems);
         let agents = AgentsConfig::read(source, &mut problems);
