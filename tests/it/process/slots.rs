@@ -53,7 +53,10 @@ async fn a_killed_server_leaves_no_program_of_a_slot_behind() {
     settings.files.push((".github/pairbot.yml".to_owned(), policy));
     let mut stage = Stage::set(settings).await.unwrap();
     stage.stop_server().await;
-    let serving = Serving::spawn(&changed(&stage, "PAIRBOT_SANDBOX", "user-slot"));
+    let mut settings = changed(&stage, "PAIRBOT_SANDBOX", "user-slot");
+    // Users that no other server has: one that starts or begins a cage would end what is left of this.
+    settings.push(("PAIRBOT_SANDBOX_UIDS".to_owned(), "231000-231007".to_owned()));
+    let serving = Serving::spawn(&settings);
     serving.listens().await;
     let told = story("smooth").unwrap();
     let issue = stage.open_issue(told.issue_title, told.issue_body).unwrap();
