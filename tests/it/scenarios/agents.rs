@@ -25,6 +25,7 @@ fn agent(name: &str, manner: Manner, command: &[&str]) -> AgentSpec {
         provider: ProviderKind::Anthropic,
         program: (*program).to_owned(),
         arguments: arguments.iter().map(|argument| (*argument).to_owned()).collect(),
+        stdin: None,
         environment: [
             ("ANTHROPIC_BASE_URL", "{gateway}"),
             ("ANTHROPIC_API_KEY", "{token}"),
