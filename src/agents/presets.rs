@@ -354,7 +354,8 @@ mod tests {
     fn every_row_calls_its_models_through_the_gateway_with_the_tasks_token_and_names_the_model() {
         for preset in PRESETS {
             let spec = preset.spec("x".parse().unwrap(), None);
-            let mut given = format!("{:?} {:?} {:?}", spec.arguments, spec.environment, spec.files);
+            let mut given =
+                format!("{:?} {:?} {:?} {:?}", spec.arguments, spec.stdin, spec.environment, spec.files);
             given.push_str(&spec.meta.unwrap_or_default());
             for needed in ["{gateway}", "{token}", "{model}"] {
                 assert!(given.contains(needed), "{} {:?} has no {needed}", preset.agent, preset.manner);
@@ -381,6 +382,37 @@ mod tests {
         assert_eq!(page.matches("| command | `").count() + page.matches("| acp | `").count(), PRESETS.len());
         for placeholder in crate::agents::vendor::PLACEHOLDERS {
             assert!(page.contains(&format!("`{{{placeholder}}}`")), "{placeholder}");
+        }
+    }
+
+    #[test]
+    fn a_program_that_is_not_talked_with_is_told_its_prompt_once() {
+        for preset in PRESETS {
+            let told =
+                preset.arguments.iter().chain(&preset.stdin).filter(|text| **text == "{prompt}").count();
+            let expected = usize::from(preset.manner == Manner::Command);
+            assert_eq!(told, expected, "{} {}", preset.agent, preset.manner.as_str());
+        }
+        // It puts a prompt that is an argument in quotes, and a backslash before each quote in it.
+        let opencode = pick("opencode", Some(Manner::Command), None).unwrap();
+        assert_eq!(opencode.stdin, Some("{prompt}"));
+    }
+
+    /// Other models than the one that a task may call are not let through, and what each of these would ask of them is
+    /// lost, or tried again and again.
+    #[test]
+    fn what_an_agent_asks_by_the_way_it_asks_the_model_that_is_allowed() {
+        let all =
+            |agent: &'static str| of(agent).flat_map(|preset| preset.environment.iter().chain(preset.files));
+        for (agent, needed) in [
+            ("claude", "ANTHROPIC_SMALL_FAST_MODEL"),
+            ("opencode", r#""small_model":"pairbot/{model}""#),
+            ("gemini", r#""match":{"overrideScope":"core"},"modelConfig":{"model":"{model}"}"#),
+            ("goose", r#""fast_model":"{model}""#),
+        ] {
+            let rows = all(agent)
+                .filter(|(name, text)| *name == needed && *text == "{model}" || text.contains(needed));
+            assert_eq!(rows.count(), of(agent).count(), "{agent}");
         }
     }
 
