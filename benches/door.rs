@@ -47,7 +47,7 @@ async fn measure(calls: usize, bytes: usize, memory: bool) -> anyhow::Result<()>
     let folder = tempfile::tempdir()?;
     let sim = ModelSim::start(SimConfig::default()).await?;
     let account = account::of(folder.path(), memory).await?;
-    let door = open(&sim, folder.path(), account)?;
+    let door = open(&sim, folder.path(), account).await?;
     println!("{calls} calls each way, {} account", if memory { "memory" } else { "durable" });
     let short = request(false, &"Say why. ".repeat(2_000));
     let pairs = turns(&sim, &door, &short, calls).await?;
@@ -86,7 +86,7 @@ async fn measure(calls: usize, bytes: usize, memory: bool) -> anyhow::Result<()>
     Ok(())
 }
 
-fn open(
+async fn open(
     sim: &ModelSim,
     folder: &Path,
     account: Arc<dyn pairbot::gateway::BudgetAccount>,
@@ -108,7 +108,7 @@ fn open(
     let models = vec![ModelChoice { provider: ProviderKind::Anthropic, model: "scripted".to_owned() }];
     let visit =
         Visit { account, models, output_tokens_max: 200_000, deadline: None, purpose: "bench".to_owned() };
-    Ok(gateway.open_door(folder, visit)?)
+    Ok(gateway.open_door(folder, visit).await?)
 }
 
 fn request(streamed: bool, text: &str) -> Vec<u8> {

@@ -59,7 +59,7 @@ async fn cost_of_a_task(backlog: u64) -> anyhow::Result<f64> {
     let mut batches = Vec::with_capacity(BATCHES);
     for _ in 0..BATCHES {
         let start = Instant::now();
-        let claimed = store.claim(TaskKinds::Both, BATCH, "bench", now(), 60_000).await?;
+        let claimed = store.claim(TaskKinds::All, BATCH, "bench", now(), 60_000).await?;
         let done = claimed.iter().map(|claimed| store.complete(&claimed.lease, Done::default(), now()));
         try_join_all(done).await?;
         anyhow::ensure!(claimed.len() == BATCH, "the backlog ran out");

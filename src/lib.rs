@@ -16,6 +16,7 @@ pub mod meaning;
 pub mod policy;
 pub mod ports;
 pub mod reconciler;
+pub mod redact;
 pub mod sandbox;
 pub mod server;
 pub mod store;

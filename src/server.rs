@@ -341,6 +341,7 @@ pub fn github(config: &Config, machine: &Machine) -> anyhow::Result<GitHub> {
         server_url: config.github.server_url.clone(),
         app_id: config.app.id.to_string(),
         private_key: config.app.private_key.clone(),
+        secrets: config.secrets(),
     };
     Ok(GitHub::new(&settings, machine.transport.clone(), machine.clock.clone(), machine.entropy.clone())?)
 }

@@ -1,6 +1,5 @@
 //! What the program tells about itself: the log, and the names of spans and fields in one place.
 
-pub mod redact;
 pub mod spans;
 
 use std::io::{self, IsTerminal, Write};
@@ -11,8 +10,7 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::config::{LogConfig, LogFormat};
-
-use redact::Redactor;
+use crate::redact::Redactor;
 
 /// Logging that could not be set up.
 #[derive(Debug, thiserror::Error)]
@@ -120,7 +118,7 @@ mod tests {
     fn a_secret_in_an_event_does_not_reach_the_log() {
         let lines = Lines::default();
         let writer = lines.clone();
-        let redactor = Redactor::new(&[SecretString::from("correct horse".to_owned())]);
+        let redactor = Redactor::for_logs(&[SecretString::from("correct horse".to_owned())]);
         let subscriber = tracing_subscriber::fmt()
             .json()
             .with_writer(Redacted::new(Arc::new(redactor), move || writer.clone()))

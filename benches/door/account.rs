@@ -6,9 +6,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::Context;
 use async_trait::async_trait;
+use pairbot::adapters::SystemClock;
 use pairbot::gateway::{AccountError, BudgetAccount, ReservationId, Room};
 use pairbot::store::sqlite::SqliteStore;
-use pairbot::store::{self, Commit, Lease, SharedLimits, Store, StoreError, TaskKinds};
+use pairbot::store::{Commit, SharedLimits, Store, TaskKinds};
+use pairbot::workers::TaskAccount;
 use pairbot_protocol::apply;
 use pairbot_protocol::budget::{Amount, Limits, Scope};
 use pairbot_protocol::effect::{Effect, StoreChange, Work};
@@ -45,48 +47,9 @@ pub(crate) async fn of(folder: &Path, memory: bool) -> anyhow::Result<Arc<dyn Bu
             at: NOW,
         })
         .await?;
-    let mut claimed = store.claim(TaskKinds::Both, 1, "bench", NOW, 60_000).await?;
+    let mut claimed = store.claim(TaskKinds::All, 1, "bench", NOW, 60_000).await?;
     let lease = claimed.pop().context("nothing to claim")?.lease;
-    Ok(Arc::new(Durable { store, lease }))
-}
-
-/// The money of a run, in the store.
-struct Durable {
-    store: Arc<dyn Store>,
-    lease: Lease,
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "it is handed to `map_err`")]
-fn unavailable(error: StoreError) -> AccountError {
-    AccountError::Unavailable(error.to_string())
-}
-
-#[async_trait]
-impl BudgetAccount for Durable {
-    async fn remaining(&self) -> Result<Room, AccountError> {
-        let budget = self.store.budget(self.lease.run()).await.map_err(unavailable)?;
-        Ok(Room::within([(Scope::Run, budget.limits(), budget.taken())], NOW))
-    }
-
-    async fn reserve(&self, amount: Amount, purpose: &str) -> Result<ReservationId, AccountError> {
-        let reserved = self.store.reserve(&self.lease, amount, &SharedLimits::NONE, purpose, NOW).await;
-        let id = reserved.map_err(unavailable)?;
-        Ok(ReservationId(id.0))
-    }
-
-    async fn settle(
-        &self,
-        id: ReservationId,
-        actual: Money,
-        usage: Usage,
-        model: &str,
-    ) -> Result<(), AccountError> {
-        self.store.settle(store::ReservationId(id.0), actual, usage, model).await.map_err(unavailable)
-    }
-
-    async fn release(&self, id: ReservationId) -> Result<(), AccountError> {
-        self.store.release(store::ReservationId(id.0)).await.map_err(unavailable)
-    }
+    Ok(Arc::new(TaskAccount::new(store, Arc::new(SystemClock), lease, SharedLimits::NONE)))
 }
 
 /// Money that nobody keeps.

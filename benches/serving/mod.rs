@@ -45,8 +45,10 @@ impl Serving {
             .env("ANTHROPIC_BASE_URL", base(&config.models.anthropic))
             .env("OPENAI_API_KEY", "scripted")
             .env("OPENAI_BASE_URL", base(&config.models.openai))
-            .env("LOG_LEVEL", "warn");
-        Self(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
+            .env("LOG_LEVEL", std::env::var("LOG_LEVEL").unwrap_or_else(|_| "warn".to_owned()));
+        // Whoever asks for a level wants to read it.
+        let log = if std::env::var_os("LOG_LEVEL").is_some() { Stdio::inherit() } else { Stdio::null() };
+        Self(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap())
     }
 
     /// Returns at the first 2xx.

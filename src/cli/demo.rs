@@ -16,9 +16,10 @@ use crate::adapters::{SystemClock, SystemEntropy, SystemSpawner};
 use crate::config::{LogConfig, LogFormat, ModelsConfig, Sandbox, Source};
 use crate::demo::{MAINTAINER, Models, REPOSITORY, Stage, StageSettings, Summary, play, summarise};
 use crate::ports::Clock as _;
+use crate::redact::Redactor;
 use crate::sandbox::{self, SandboxPorts, SandboxSettings, Standing};
 use crate::server::{self, Tuning};
-use crate::telemetry::{self, redact::Redactor};
+use crate::telemetry;
 
 /// How long the simulated person waits for scripted models, and for real ones.
 const PATIENCE: [Duration; 2] = [Duration::from_mins(2), Duration::from_mins(30)];
@@ -49,7 +50,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let name = arguments.story.as_deref().unwrap_or(DEFAULT_STORY);
     let Some(chosen) = story(name) else { bail!("there is no story `{name}`; there are:\n{}", stories()) };
     let level = std::env::var("LOG_LEVEL").unwrap_or_else(|_| "warn".to_owned());
-    telemetry::init(&LogConfig { level, format: LogFormat::Auto }, Redactor::new(&[]))?;
+    telemetry::init(&LogConfig { level, format: LogFormat::Auto }, Redactor::for_logs(&[]))?;
     runtime()?.block_on(async {
         if arguments.once { once(arguments, chosen).await } else { watch(arguments).await }
     })

@@ -10,9 +10,10 @@ use serde::Serialize;
 
 use super::say;
 use crate::config::{Database, LogConfig, LogFormat, Source, StorageConfig, budgets, default_file};
+use crate::redact::Redactor;
 use crate::store::SharedLimits;
 use crate::store::sqlite::SqliteStore;
-use crate::telemetry::{self, redact::Redactor};
+use crate::telemetry;
 
 /// Where the store is, and how to tell what is in it.
 #[derive(Debug, Args)]
@@ -44,7 +45,7 @@ impl Options {
     /// Opens the store beside whoever has it.
     pub(super) fn store(&self) -> anyhow::Result<SqliteStore> {
         let level = std::env::var("LOG_LEVEL").unwrap_or_else(|_| "warn".to_owned());
-        telemetry::init(&LogConfig { level, format: LogFormat::Auto }, Redactor::new(&[]))?;
+        telemetry::init(&LogConfig { level, format: LogFormat::Auto }, Redactor::for_logs(&[]))?;
         Ok(SqliteStore::beside(&self.database()?)?)
     }
 

@@ -13,8 +13,9 @@ use crate::adapters::{SystemClock, SystemEntropy, SystemSpawner};
 use crate::config::{Config, Source, default_file};
 use crate::gateway::ProviderClient;
 use crate::github::HttpTransport;
+use crate::redact::Redactor;
 use crate::server::{Machine, Server, Tuning};
-use crate::telemetry::{self, redact::Redactor};
+use crate::telemetry;
 
 /// Arguments of `serve`.
 #[derive(Debug, Args)]
@@ -27,7 +28,7 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let file = arguments.config.as_deref().unwrap_or(default_file());
     let config = Config::load(&Source::of_process(file))?;
-    telemetry::init(&config.log, Redactor::new(&config.secrets()))?;
+    telemetry::init(&config.log, Redactor::for_logs(&config.secrets()))?;
     let runtime = runtime()?;
     let stopped = runtime.block_on(serve(&config))?;
     if stopped {

@@ -10,7 +10,7 @@ use pairbot_github_sim::{
 };
 use pairbot_model_sim::{ModelSim, Script, SimConfig as ModelConfig};
 use pairbot_protocol::policy::LABEL;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use tempfile::TempDir;
 
 use crate::adapters::{SystemClock, SystemEntropy, SystemSpawner};
@@ -64,6 +64,8 @@ pub struct StageSettings {
     pub tuning: Tuning,
     /// What runs may spend together.
     pub budgets: SharedLimits,
+    /// What webhooks are signed with.
+    pub webhook_secret: String,
     /// Whether agents and gates may run commands.
     pub sandbox: Sandbox,
     /// Which hosts gates may reach from the sandbox.
@@ -84,6 +86,7 @@ impl Default for StageSettings {
             models: Models::Scripted { extra: Vec::new() },
             tuning: Tuning { scripted: true, ..Tuning::default() },
             budgets: budgets::defaults(),
+            webhook_secret: WEBHOOK_SECRET.to_owned(),
             sandbox: Sandbox::NoneAccepted,
             egress: EgressRules::default(),
             agents: AgentsConfig::default(),
@@ -130,6 +133,7 @@ impl Stage {
         let mut config =
             config(&github, app, &key, providers, data_dir, settings.server_port, settings.sandbox);
         config.budgets = settings.budgets;
+        config.app.webhook_secret = settings.webhook_secret.into();
         config.agents = settings.agents;
         config.egress = settings.egress;
         let machine = Machine {
@@ -157,7 +161,8 @@ impl Stage {
         // The same address again after a restart: a webhook's address does not change in between.
         self.config.listen.port = server.address.port();
         let url = format!("http://{}/api/github/webhooks", server.address);
-        self.github.set_webhook(self.app, &url, WEBHOOK_SECRET, ContentType::Json)?;
+        let secret = self.config.app.webhook_secret.expose_secret();
+        self.github.set_webhook(self.app, &url, secret, ContentType::Json)?;
         self.server = Some(server);
         Ok(())
     }

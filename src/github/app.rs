@@ -23,6 +23,7 @@ use super::tokens::{Authenticated, GitAccess, TokenScope};
 use super::transport::Transport;
 use super::wire::Wire;
 use crate::ports::{Clock, Entropy};
+use crate::redact::Redactor;
 
 /// What is needed to speak with GitHub as an App.
 #[derive(Debug, Clone)]
@@ -35,6 +36,8 @@ pub struct GitHubSettings {
     pub app_id: String,
     /// `PRIVATE_KEY`: PEM text, also with `\n` for line breaks or in Base64.
     pub private_key: SecretString,
+    /// What must not appear in anything that is posted, whoever wrote it.
+    pub secrets: Vec<SecretString>,
 }
 
 /// Settings that cannot work.
@@ -153,6 +156,7 @@ impl GitHub {
         let names = Arc::new(RepositoryNames::new(Arc::clone(&clock)));
         let exchange = Arc::new(Exchange {
             cached: Cached::new(authenticated),
+            outgoing: Redactor::for_posts(&settings.secrets),
             address,
             names: Arc::clone(&names),
             clock,
@@ -177,6 +181,11 @@ impl GitHub {
             installation,
             id: repository,
         }
+    }
+
+    /// A text without any secret, as everything that is posted is; for what reaches GitHub another way.
+    pub fn without_secrets(&self, text: &str) -> String {
+        self.shared.exchange.outgoing.redact_text(text).into_owned()
     }
 
     /// Who we are. Asked once.

@@ -108,7 +108,7 @@ impl Client {
         self.exchange.send(self.caller, request).await
     }
 
-    /// Changes something, for a task that may.
+    /// Changes something, for a task that may. No secret gets out by it, whatever an agent or a program was made to say.
     pub(crate) async fn write<T: DeserializeOwned>(
         &self,
         licence: &impl Licence,
@@ -117,7 +117,9 @@ impl Client {
         body: &(impl Serialize + Sync),
     ) -> Result<T, GitHubError> {
         confirmed(licence, &method, route).await?;
-        self.call(method, route, Some(body), Outcome::Unknown).await
+        let mut body = serde_json::to_value(body).map_err(|_| malformed_route(&method, route))?;
+        self.exchange.outgoing.redact_json(&mut body);
+        self.call(method, route, Some(&body), Outcome::Unknown).await
     }
 
     /// Changes by GraphQL, for a task that may, what REST cannot.

@@ -18,6 +18,7 @@ use super::call::{Caller, name_of};
 use super::error::{GitHubError, Outcome};
 use super::names::{RepositoryNames, id_in_route};
 use crate::ports::{Clock, Entropy};
+use crate::redact::Redactor;
 
 /// How often one call is sent at most, when nothing can have happened.
 const ATTEMPTS_MAX: u32 = 3;
@@ -30,6 +31,8 @@ const REDIRECTS_MAX: u32 = 3;
 #[derive(Debug)]
 pub(crate) struct Exchange {
     pub(crate) cached: Cached,
+    /// What is written passes it.
+    pub(crate) outgoing: Redactor,
     pub(crate) address: ApiAddress,
     pub(crate) names: Arc<RepositoryNames>,
     pub(crate) clock: Arc<dyn Clock>,

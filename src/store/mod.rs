@@ -247,4 +247,8 @@ pub trait Store: Send + Sync + fmt::Debug {
 
     /// Notified after tasks became ready or delayed. To miss nothing, `enable()` a `notified()` before claiming.
     fn outbox_changed(&self) -> Arc<Notify>;
+
+    /// Notified after work was withdrawn. Who carries out a task asks then whether its lease still holds, and stops at
+    /// once if it does not; the next heartbeat would tell as much, later.
+    fn work_withdrawn(&self) -> Arc<Notify>;
 }

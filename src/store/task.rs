@@ -20,12 +20,15 @@ pub enum TaskEffect {
 /// Which kinds of task to take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TaskKinds {
-    /// Only work.
-    Work,
+    /// Only errands: work that asks GitHub for a few things and is over. What a person may do who wants a run stopped is
+    /// asked by one, so none may wait behind agents that take as long as they take.
+    Errand,
+    /// Only agents and gates.
+    Agent,
     /// Only publications.
     Publication,
-    /// Both.
-    Both,
+    /// Whatever there is.
+    All,
 }
 
 /// The exclusive right to carry out a task, until it expires or its work is withdrawn.

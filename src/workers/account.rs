@@ -13,12 +13,19 @@ use crate::ports::Clock;
 use crate::store::{self, Lease, Refused, SharedLimits, Store, StoreError};
 
 /// The budgets that a task's calls are paid from: its run's, and those that its run shares.
-pub(super) struct TaskAccount {
-    pub(super) store: Arc<dyn Store>,
-    pub(super) clock: Arc<dyn Clock>,
-    pub(super) lease: Lease,
-    /// What holds for the budgets that runs share.
-    pub(super) limits: SharedLimits,
+#[derive(Debug)]
+pub struct TaskAccount {
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    lease: Lease,
+    limits: SharedLimits,
+}
+
+impl TaskAccount {
+    /// What the holder of `lease` may spend. `limits` hold for the budgets that runs share.
+    pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, lease: Lease, limits: SharedLimits) -> Self {
+        Self { store, clock, lease, limits }
+    }
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "it is handed to `map_err`")]

@@ -70,7 +70,7 @@ pub(super) fn account(tools: &Tools, task: &Assignment<'_>) -> Arc<dyn BudgetAcc
         limits.repository_day = limits.repository_day.lowered_by(policy.day_budget);
     }
     let (store, clock) = (tools.store.clone(), tools.clock.clone());
-    Arc::new(TaskAccount { store, clock, lease: task.lease().clone(), limits })
+    Arc::new(TaskAccount::new(store, clock, task.lease().clone(), limits))
 }
 
 /// The conversation of a role in a round.

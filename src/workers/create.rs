@@ -199,12 +199,13 @@ impl Creation<'_> {
     fn commit(&self, staged: &Staged, hand_in: &HandIn) -> CommitRequest {
         let run = &self.task.run;
         let labeller = &run.labelled_by;
+        let message = crate::text::commit_message(run, &hand_in.title, &hand_in.summary);
         CommitRequest {
             tree: staged.tree.clone(),
             parents: vec![self.start.clone()],
             author: Identity::bot(&self.bot.slug, self.bot.id),
             date: self.task.claimed.created_at,
-            message: crate::text::commit_message(run, &hand_in.title, &hand_in.summary),
+            message: self.tools.github.without_secrets(&message),
             co_authors: vec![Identity::person(labeller.login.as_str(), labeller.id)],
         }
     }

@@ -1,9 +1,11 @@
 //! Keeps a lease while its task is carried out, and says when the task must stop.
 
 use std::future::Future;
+use std::pin::pin;
 use std::time::Duration;
 
 use pairbot_protocol::ids::Timestamp;
+use tokio::sync::Notify;
 use tracing::warn;
 
 use super::Setback;
@@ -19,23 +21,36 @@ const BEAT_SHARE: u64 = 3;
 /// Returns when the lease that lasts `until` is lost, or is about to expire without having been extended: from then on
 /// another worker may hold it, and what this one still wrote would appear beside what that one writes (promise P1).
 /// `extend` makes it last for `lease_ms` from the moment it is given.
+///
+/// Where work was `withdrawn`, it is asked for at once whether this was among it: an agent that nobody wants any more
+/// costs money until it is stopped.
 pub(super) async fn keep<F>(
     clock: &dyn Clock,
     mut until: Timestamp,
     lease_ms: u64,
+    withdrawn: &Notify,
     extend: impl Fn(Timestamp) -> F + Send,
 ) -> Setback
 where
     F: Future<Output = Result<(), StoreError>> + Send,
 {
     let left_ms = |until: Timestamp| until.ms_since(clock.now()).saturating_sub(lease_ms / MARGIN_SHARE);
+    let mut heard = pin!(withdrawn.notified());
+    heard.as_mut().enable();
     loop {
         // A claim may have taken longer than the lease it brought.
         let left = left_ms(until);
         if left == 0 {
             return Setback::Retry("its lease could not be extended in time".to_owned());
         }
-        clock.sleep(Duration::from_millis((lease_ms / BEAT_SHARE).clamp(1, left))).await;
+        tokio::select! {
+            biased;
+            () = heard.as_mut() => {}
+            () = clock.sleep(Duration::from_millis((lease_ms / BEAT_SHARE).clamp(1, left))) => {}
+        }
+        // Listening begins before asking, so that nothing can happen unheard in between.
+        heard.set(withdrawn.notified());
+        heard.as_mut().enable();
         let now = clock.now();
         let extended = tokio::select! {
             biased;
@@ -75,6 +90,14 @@ mod tests {
 
     /// Keeps a lease that lasts from `granted` to the end, for as long as an hour; gives when and how that ended.
     fn kept(granted: u64, answers: impl Fn(u64) -> Answer + Send + Sync) -> (u64, Option<Setback>) {
+        kept_beside(&Notify::new(), granted, answers)
+    }
+
+    fn kept_beside(
+        withdrawn: &Notify,
+        granted: u64,
+        answers: impl Fn(u64) -> Answer + Send + Sync,
+    ) -> (u64, Option<Setback>) {
         let clock = ManualClock::at(Timestamp::from_unix_ms(1_000_000));
         let extend = |now: Timestamp| {
             let answer = answers(now.unix_ms);
@@ -88,7 +111,7 @@ mod tests {
             }
         };
         let until = Timestamp::from_unix_ms(granted + LEASE_MS);
-        let mut keeping = Box::pin(keep(&clock, until, LEASE_MS, extend));
+        let mut keeping = Box::pin(keep(&clock, until, LEASE_MS, withdrawn, extend));
         let mut look = Context::from_waker(Waker::noop());
         while clock.now().unix_ms < 4_600_000 {
             if let Poll::Ready(setback) = keeping.as_mut().poll(&mut look) {
@@ -133,5 +156,19 @@ mod tests {
         let (at, ended) = kept(1_000_000, |_| Answer::Lost);
         assert!(matches!(ended, Some(Setback::Cancelled)), "{ended:?}");
         assert_eq!(at, 1_000_000 + LEASE_MS / BEAT_SHARE);
+    }
+
+    #[test]
+    fn whose_work_is_withdrawn_is_told_at_once() {
+        let (withdrawn, beats) = (Notify::new(), Mutex::new(0));
+        // Others' work is withdrawn during the first beat; this one's during the second, which that brings about.
+        let (at, ended) = kept_beside(&withdrawn, 1_000_000, |_| {
+            let mut beats = beats.lock().unwrap();
+            *beats += 1;
+            withdrawn.notify_waiters();
+            if *beats == 3 { Answer::Lost } else { Answer::Extended }
+        });
+        assert!(matches!(ended, Some(Setback::Cancelled)), "{ended:?}");
+        assert_eq!(at, 1_000_000 + LEASE_MS / BEAT_SHARE, "no time passes from beat to beat");
     }
 }

@@ -21,6 +21,7 @@ mod task_gates;
 mod tools;
 mod workspace;
 
+pub use account::TaskAccount;
 pub use pool::{PoolSettings, Workers};
 pub use setback::Setback;
 pub use sweep::sweep;

@@ -24,7 +24,9 @@ use crate::telemetry::spans;
 #[derive(Debug, Clone, Copy)]
 pub struct PoolSettings {
     /// Agents and gates at a time.
-    pub work_slots: usize,
+    pub agent_slots: usize,
+    /// Work that only asks GitHub, at a time.
+    pub errand_slots: usize,
     /// Writes to GitHub at a time.
     pub publication_slots: usize,
     /// How long a lease lasts without a heartbeat, in milliseconds.
@@ -43,7 +45,8 @@ pub struct PoolSettings {
 impl Default for PoolSettings {
     fn default() -> Self {
         Self {
-            work_slots: 8,
+            agent_slots: 8,
+            errand_slots: 4,
             publication_slots: 4,
             lease_ms: 30_000,
             attempts_max: 10,
@@ -72,7 +75,8 @@ impl Workers {
     /// then is cut off and handed back, so that the next server need not wait for its lease to expire.
     pub async fn run(&self, drain: Duration) {
         tokio::join!(
-            self.lane(TaskKinds::Work, self.settings.work_slots, drain),
+            self.lane(TaskKinds::Errand, self.settings.errand_slots, drain),
+            self.lane(TaskKinds::Agent, self.settings.agent_slots, drain),
             self.lane(TaskKinds::Publication, self.settings.publication_slots, drain),
         );
     }
@@ -176,7 +180,8 @@ impl Workers {
     async fn keep_lease(&self, claimed: &Claimed) -> Setback {
         let (tools, lease_ms) = (&self.tools, self.settings.lease_ms);
         let extend = |now| tools.store.heartbeat(&claimed.lease, now, lease_ms);
-        lease_keeper::keep(&*tools.clock, claimed.lease.until(), lease_ms, extend).await
+        let withdrawn = tools.store.work_withdrawn();
+        lease_keeper::keep(&*tools.clock, claimed.lease.until(), lease_ms, &withdrawn, extend).await
     }
 
     async fn conclude(&self, claimed: &Claimed, outcome: Result<Product, Setback>) -> Result<(), StoreError> {

@@ -20,6 +20,16 @@ impl State {
             Actor::Person(account) => self.login(*account).to_owned(),
         }
     }
+
+    /// Whose limits a request counts against, in the words of a refusal. What an App does with the tokens of its
+    /// installations is counted for each of them:
+    /// <https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api#primary-rate-limit-for-github-app-installations>
+    pub(crate) fn payer(&self, actor: &Actor) -> String {
+        match actor {
+            Actor::Installation(actor) => format!("installation ID {}", actor.installation),
+            Actor::Anonymous | Actor::App(_) | Actor::Person(_) => self.caller_name(actor),
+        }
+    }
 }
 
 /// Answers a request; gives also who asked.
@@ -42,17 +52,17 @@ pub(crate) fn answer(state: &mut State, mut request: Request) -> (Reply, String)
         Ok(actor) => actor,
         Err(refusal) => return (dressed(state, refusal, "anonymous"), "refused".to_owned()),
     };
-    let who = state.caller_name(&actor);
+    let (who, payer) = (state.caller_name(&actor), state.payer(&actor));
     let reply = match read_json(&mut request) {
         Err(refusal) => refusal,
-        Ok(()) => limited(state, &request, actor, &who),
+        Ok(()) => limited(state, &request, actor, &payer),
     };
     let reply = if request.method == http::Method::GET && reply.status == 200 {
-        unless_known(state, &request, reply, &who)
+        unless_known(state, &request, reply, &payer)
     } else {
         reply
     };
-    (dressed(state, reply, &who), who)
+    (dressed(state, reply, &payer), who)
 }
 
 fn read_json(request: &mut Request) -> Result<(), Reply> {
@@ -86,10 +96,10 @@ fn cost(request: &Request) -> Cost {
     Cost { writes: !reads && (segments != ["graphql"] || graphql_mutation), creates_content, mints_token }
 }
 
-fn limited(state: &mut State, request: &Request, actor: Actor, who: &str) -> Reply {
+fn limited(state: &mut State, request: &Request, actor: Actor, payer: &str) -> Reply {
     let now_ms = state.now_ms();
     let free = request.segments == ["rate_limit"];
-    if !free && let Err(refusal) = state.limits.spend(who, cost(request), now_ms) {
+    if !free && let Err(refusal) = state.limits.spend(payer, cost(request), now_ms) {
         return refusal;
     }
     call(state, request, actor).unwrap_or_else(|refusal| refusal)
@@ -105,7 +115,7 @@ pub(crate) fn call(state: &mut State, request: &Request, actor: Actor) -> Outcom
 }
 
 /// Adds the `ETag`, and answers 304 to a client that has this answer already.
-fn unless_known(state: &mut State, request: &Request, reply: Reply, who: &str) -> Reply {
+fn unless_known(state: &mut State, request: &Request, reply: Reply, payer: &str) -> Reply {
     let digest = match &reply.body {
         Body::Empty => return reply,
         Body::Json(value) => Sha256::digest(value.to_string()),
@@ -115,16 +125,16 @@ fn unless_known(state: &mut State, request: &Request, reply: Reply, who: &str) -
     let known = request.header("if-none-match");
     let strong = etag.trim_start_matches("W/");
     if known.split(',').map(str::trim).any(|known| known.trim_start_matches("W/") == strong) {
-        state.limits.refund(who);
+        state.limits.refund(payer);
         return Reply::empty(304).with_header("etag", etag);
     }
     reply.with_header("etag", etag).with_header("cache-control", "private, max-age=60, s-maxage=60")
 }
 
 /// Adds the headers that every answer has.
-fn dressed(state: &mut State, reply: Reply, who: &str) -> Reply {
+fn dressed(state: &mut State, reply: Reply, payer: &str) -> Reply {
     let number = state.next_id(Kind::Request);
-    let standing = state.limits.standing(who, state.now_ms());
+    let standing = state.limits.standing(payer, state.now_ms());
     reply
         .with_header("x-github-request-id", format!("{:04X}:{number:06X}:SIM", 0xC0DE))
         .with_header("x-github-media-type", "github.v3; format=json")

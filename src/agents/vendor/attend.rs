@@ -81,7 +81,7 @@ impl Job<'_> {
     ) -> Result<Attended, AgentFailure> {
         let unusable = |error: String| AgentFailure::Workspace(format!("the task's sockets: {error}"));
         let desk = TaskDesk::open(self.scratch).map_err(|error| unusable(error.to_string()))?;
-        let door = self.open_door(ports).map_err(unusable)?;
+        let door = self.open_door(ports).await.map_err(unusable)?;
         let now = self.house.clock.now();
         let outfit = Outfit::make(&Needs {
             spec: self.spec,
@@ -111,7 +111,7 @@ impl Job<'_> {
         Ok(Attended { end, last_call, last_words })
     }
 
-    fn open_door(&self, ports: TaskPorts<'_>) -> Result<Door, String> {
+    async fn open_door(&self, ports: TaskPorts<'_>) -> Result<Door, String> {
         let visit = Visit {
             account: ports.account.clone(),
             models: vec![self.model.clone()],
@@ -119,7 +119,7 @@ impl Job<'_> {
             deadline: Some(self.limits.deadline),
             purpose: self.purpose.clone(),
         };
-        self.house.gateway.open_door(self.scratch, visit).map_err(|error| error.to_string())
+        self.house.gateway.open_door(self.scratch, visit).await.map_err(|error| error.to_string())
     }
 
     /// Waits for the first thing that ends the agent, and then for the agent, but not for long.

@@ -1,5 +1,7 @@
 //! One call: reserve, forward, pass the answer back, settle.
 
+use std::borrow::Cow;
+
 use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
@@ -51,7 +53,8 @@ struct Call<'a> {
     api: Api,
     wish: Wish,
     model: ModelChoice,
-    facts: &'a ModelFacts,
+    /// Without a price where the task's budgets count tokens and nobody knows what the model costs.
+    facts: Cow<'a, ModelFacts>,
     provider: &'a Provider,
 }
 
@@ -121,7 +124,8 @@ async fn prepare<'a>(shared: &'a Shared, asked: &Asked) -> Result<Call<'a>, Refu
         let model = model.model.chars().filter(|c| !c.is_control()).take(100).collect();
         return Err(Refusal::Model { model, allowed });
     }
-    let facts = shared.gateway.facts(&model).map_err(|error| Refusal::invalid(error.to_string()))?;
+    let facts = shared.gateway.facts_for(shared.visit.account.as_ref(), &model).await;
+    let facts = facts.map_err(|error| Refusal::of(&error, shared.now()))?;
     let provider = shared.gateway.providers.get(&model.provider).ok_or(Refusal::NotFound)?;
     Ok(Call { shared, api, wish, model, facts, provider })
 }
@@ -134,7 +138,7 @@ impl Call<'_> {
         let most = visit.output_tokens_max.min(self.facts.output_tokens);
         let wanted = self.wish.output_tokens.map_or(most, |asked| asked.min(most));
         let need = Need {
-            facts: self.facts,
+            facts: &self.facts,
             input_tokens: self.wish.input_tokens,
             cache: self.wish.cache,
             output_wanted: wanted,
@@ -200,7 +204,7 @@ impl Call<'_> {
         let end = self.exchange(asked, reply, paid).await;
         drop(slot);
         let account = shared.visit.account.as_ref();
-        let settled = payment::settle(account, &self.model, self.facts, paid, end.bill).await;
+        let settled = payment::settle(account, &self.model, &self.facts, paid, end.bill).await;
         let outcome = match settled {
             Ok(receipt) => outcome(&end, receipt),
             Err(error) => {
@@ -219,7 +223,7 @@ impl Call<'_> {
         let form = self.api.form();
         let Asked { body, room, headers, .. } = asked;
         let output_tokens = paid.worst.output_tokens;
-        let limited = body::rewrite(self.api, &body, self.facts, &self.wish, output_tokens);
+        let limited = body::rewrite(self.api, &body, &self.facts, &self.wish, output_tokens);
         drop(body);
         let limited = match limited {
             Ok(limited) => Bytes::from(limited),

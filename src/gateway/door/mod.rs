@@ -38,8 +38,8 @@ pub use api::Api;
 pub use record::{CallOutcome, DoorCall, Spent};
 
 use super::account::BudgetAccount;
-use super::call::Gateway;
-use super::prices::{ModelChoice, UnknownModel};
+use super::call::{CallError, Gateway};
+use super::prices::ModelChoice;
 use super::providers::ProviderKind;
 use record::Record;
 
@@ -66,9 +66,9 @@ pub enum DoorError {
     /// No model may be called through it.
     #[error("no model is allowed for this task, so its agent could call none; name one")]
     NoModels,
-    /// A model has no price.
+    /// A model has no price and no budget counts its tokens, or nobody can say what is left.
     #[error(transparent)]
-    UnknownModel(#[from] UnknownModel),
+    Unpayable(#[from] CallError),
     /// The server has no key for a provider.
     #[error("no key is configured for the provider {provider}; set its API key in the server's environment")]
     NoProvider {
@@ -129,13 +129,13 @@ struct Traffic {
 }
 
 impl Gateway {
-    /// Opens a door for one task, as a socket in `directory` that only this user may open. There must be a runtime.
-    pub fn open_door(self: &Arc<Self>, directory: &Path, visit: Visit) -> Result<Door, DoorError> {
+    /// Opens a door for one task, as a socket in `directory` that only this user may open.
+    pub async fn open_door(self: &Arc<Self>, directory: &Path, visit: Visit) -> Result<Door, DoorError> {
         if visit.models.is_empty() {
             return Err(DoorError::NoModels);
         }
         for model in &visit.models {
-            self.facts(model)?;
+            self.facts_for(visit.account.as_ref(), model).await?;
             if !self.has_provider(model.provider) {
                 return Err(DoorError::NoProvider { provider: model.provider });
             }

@@ -30,6 +30,8 @@ pub(super) static KEY: LazyLock<String> = LazyLock::new(|| {
 });
 pub(super) const INSTALLATION: InstallationId = InstallationId(5_000_000_001);
 pub(super) const REPOSITORY: RepositoryId = RepositoryId(9_000_000_007);
+/// One of the server's secrets.
+pub(super) const SECRET: &str = "webhook-secret-0123456789";
 pub(super) const SHA: &str = "0123456789abcdef0123456789abcdef01234567";
 /// 2026-01-01T00:00:00Z.
 pub(super) const START: Timestamp = Timestamp::from_unix_ms(1_767_225_600_000);
@@ -252,6 +254,7 @@ impl Stage {
             server_url: "https://github.com".to_owned(),
             app_id: "77".to_owned(),
             private_key: KEY.clone().into(),
+            secrets: vec![SECRET.to_owned().into()],
         };
         let chance = Arc::new(NoChance);
         let github = GitHub::new(&settings, transport, Arc::<JumpingClock>::clone(&clock), chance).unwrap();

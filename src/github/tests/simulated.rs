@@ -13,7 +13,7 @@ use pairbot_protocol::ids::{
 };
 use pairbot_protocol::signal::{Annotation, Permission};
 
-use super::script::{NoChance, START, TestLicence};
+use super::script::{NoChance, SECRET, START, TestLicence};
 use crate::github::{
     CheckRun, CheckState, Conclusion, ForeignState, GitAccess, GitHub, GitHubError, GitHubSettings,
     HttpTransport, LineComment, Marker, NewPullRequest, NewReview, Next, ReactionPlace, RepositoryClient,
@@ -86,6 +86,7 @@ impl World {
             server_url: sim.url().to_owned(),
             app_id: app.to_string(),
             private_key: key.private_pem.clone().into(),
+            secrets: vec![SECRET.to_owned().into()],
         };
         let shared: Arc<dyn Clock> = Arc::<SharedClock>::clone(&clock);
         let github = GitHub::new(&settings, transport, shared, Arc::new(NoChance)).unwrap();
@@ -206,6 +207,17 @@ async fn the_status_comment_is_one_comment_whatever_happens() {
         repository.react(&TestLicence, ReactionPlace::Comment(id), Reaction::Accepted).await.unwrap();
     }
     assert_eq!(world.sim.issue_reactions(REPO, world.issue.0).unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn no_secret_is_posted_whoever_wrote_the_text() {
+    let world = World::new().await;
+    let name = marker("status:9-1-1");
+    let text = format!("It is {SECRET}, or ghp_0123456789abcdefghijABCDEFGHIJ012345.");
+    world.repository.comment_once(&TestLicence, world.issue, &name, &text, None, false).await.unwrap();
+    let comments = world.sim.comments(REPO, world.issue.0).unwrap();
+    assert_eq!(comments[0].body, name.sign("It is [redacted], or [redacted]."));
+    assert_eq!(world.github.without_secrets(&text), "It is [redacted], or [redacted].");
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension};
 use super::budget;
 use super::columns::{identified, identity, moment, moment_of, run_id_at};
 use super::lease::{bury_unreadable, record_failure};
-use super::outbox::{PUBLICATION, WORK};
+use super::outbox::{AGENT, ERRAND, PUBLICATION};
 use crate::store::{Claimed, Lease, Result, TaskKinds};
 use crate::wire::{self, WireError};
 
@@ -83,9 +83,10 @@ fn next(
     after: Option<InstallationId>,
 ) -> Result<Option<(InstallationId, TaskId)>> {
     let kinds: &[u8] = match kinds {
-        TaskKinds::Work => &[WORK],
+        TaskKinds::Errand => &[ERRAND],
+        TaskKinds::Agent => &[AGENT],
         TaskKinds::Publication => &[PUBLICATION],
-        TaskKinds::Both => &[WORK, PUBLICATION],
+        TaskKinds::All => &[ERRAND, AGENT, PUBLICATION],
     };
     let following = after.and_then(|last| identity(last.0).checked_add(1)).unwrap_or(i64::MIN);
     let found = match first_from(db, kinds, following)? {

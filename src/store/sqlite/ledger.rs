@@ -62,6 +62,10 @@ impl NewDecision {
             at,
         })
     }
+
+    pub(super) fn withdraws_work(&self) -> bool {
+        self.effects.iter().any(|effect| matches!(effect, NewEffect::Change(StoreChange::CancelWork)))
+    }
 }
 
 /// The state of a ledger's end.

@@ -59,6 +59,7 @@ pub struct SqliteStore {
     turn: Arc<Mutex<Turn>>,
     inbox_changed: Arc<Notify>,
     outbox_changed: Arc<Notify>,
+    work_withdrawn: Arc<Notify>,
     lock: Option<FileLock>,
 }
 
@@ -83,6 +84,7 @@ impl SqliteStore {
             turn: Arc::default(),
             inbox_changed: Arc::default(),
             outbox_changed: Arc::default(),
+            work_withdrawn: Arc::default(),
             lock,
         })
     }
@@ -180,9 +182,13 @@ impl Store for SqliteStore {
 
     async fn commit(&self, decision: Commit) -> Result<Committed> {
         let decision = NewDecision::of(decision)?;
+        let withdraws = decision.withdraws_work();
         let committed = self.writer.write(move |db| ledger::commit(db, &decision)).await?;
         if !committed.tasks.is_empty() {
             notify(&self.outbox_changed);
+        }
+        if withdraws {
+            self.work_withdrawn.notify_waiters();
         }
         Ok(committed)
     }
@@ -463,5 +469,9 @@ impl Store for SqliteStore {
 
     fn outbox_changed(&self) -> Arc<Notify> {
         Arc::clone(&self.outbox_changed)
+    }
+
+    fn work_withdrawn(&self) -> Arc<Notify> {
+        Arc::clone(&self.work_withdrawn)
     }
 }

@@ -14,8 +14,9 @@ use crate::wire;
 const WORK_LANE: &str = "work:";
 
 /// Kinds of task as the schema numbers them.
-pub(super) const WORK: u8 = 0;
+pub(super) const AGENT: u8 = 0;
 pub(super) const PUBLICATION: u8 = 1;
+pub(super) const ERRAND: u8 = 2;
 
 /// A task that is not stored yet.
 #[derive(Debug)]
@@ -29,7 +30,7 @@ pub(super) struct NewTask {
 impl NewTask {
     pub(super) fn work(work: Work) -> Result<Self> {
         Ok(Self {
-            kind: WORK,
+            kind: kind_of(&work),
             lane: format!("{WORK_LANE}{}", work.lane()),
             coalesce_key: None,
             payload: wire::encode(&TaskEffect::Work(work)).map_err(unwritable)?,
@@ -43,6 +44,14 @@ impl NewTask {
             coalesce_key: Some(publication.key()),
             payload: wire::encode(&TaskEffect::Publication(publication)).map_err(unwritable)?,
         })
+    }
+}
+
+/// Before errands had a number of their own, they had that of agents: what was queued then waits with those.
+fn kind_of(work: &Work) -> u8 {
+    match work {
+        Work::Inspect { .. } | Work::ReadPermission { .. } | Work::OpenPullRequest { .. } => ERRAND,
+        Work::Create { .. } | Work::Review { .. } | Work::Gate { .. } => AGENT,
     }
 }
 
@@ -140,7 +149,7 @@ pub(super) fn cancel_work(db: &Connection, run: RunKey, at: Timestamp) -> Result
     let withdrawn = db
         .prepare_cached(
             "UPDATE task INDEXED BY task_lane SET state = 6, due = NULL, finished_at = ?2 \
-             WHERE run = ?1 AND state < 4 AND kind = 0 RETURNING id",
+             WHERE run = ?1 AND state < 4 AND kind <> 1 RETURNING id",
         )?
         .query_map((run.0, moment(at)), |row| row.get::<_, i64>(0))?
         .collect::<rusqlite::Result<Vec<_>>>()?;

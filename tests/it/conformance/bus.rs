@@ -62,7 +62,7 @@ fn bus(store: &Arc<dyn Store>, clock: &Arc<HandClock>) -> Arc<EmbeddedBus> {
 fn wait(bus: &Arc<EmbeddedBus>) -> tokio::task::JoinHandle<Vec<pairbot::store::Claimed>> {
     let next = {
         let bus = Arc::clone(bus);
-        async move { bus.next(TaskKinds::Both, SLOTS).await.unwrap() }
+        async move { bus.next(TaskKinds::All, SLOTS).await.unwrap() }
     };
     // Only a failure takes this long: a wake-up that never comes.
     tokio::spawn(async { tokio::time::timeout(Duration::from_secs(20), next).await.unwrap() })
@@ -110,7 +110,7 @@ pub(super) async fn who_gives_up_waiting_loses_no_task(backend: &dyn Backend) {
     let tasks = open_run(&*store, 1, vec![create(1)]).await;
     for _ in 0..20 {
         // Polled once: its claim is under way when it is dropped.
-        let mut next = Box::pin(bus.next(TaskKinds::Both, SLOTS));
+        let mut next = Box::pin(bus.next(TaskKinds::All, SLOTS));
         assert!(futures_util::poll!(next.as_mut()).is_pending());
         drop(next);
     }

@@ -144,7 +144,7 @@ pub(crate) fn delivery(guid: &str, meaning: Option<&str>, issue: u64) -> Deliver
 
 /// Claims as worker `w` at a moment.
 pub(crate) async fn claim(store: &dyn Store, slots: usize, ms: u64) -> Vec<Claimed> {
-    store.claim(TaskKinds::Both, slots, "w", at(ms), LEASE_MS).await.unwrap()
+    store.claim(TaskKinds::All, slots, "w", at(ms), LEASE_MS).await.unwrap()
 }
 
 /// Claims the one task there is.

@@ -72,11 +72,13 @@ pub(super) async fn a_publication_under_way_is_queued_again(backend: &dyn Backen
 
 pub(super) async fn only_wanted_kinds_are_claimed(backend: &dyn Backend) {
     let store = backend.open();
-    let tasks = open_run(&*store, 1, vec![answer(1), errand(1)]).await;
-    let work = store.claim(TaskKinds::Work, 10, "w", at(1), LEASE_MS).await.unwrap();
-    assert_eq!(tasks_of(&work), [tasks[1]]);
-    let publications = store.claim(TaskKinds::Publication, 10, "w", at(1), LEASE_MS).await.unwrap();
-    assert_eq!(tasks_of(&publications), [tasks[0]]);
+    let tasks = open_run(&*store, 1, vec![answer(1), create(1), errand(1)]).await;
+    for (kinds, task) in
+        [(TaskKinds::Errand, tasks[2]), (TaskKinds::Agent, tasks[1]), (TaskKinds::Publication, tasks[0])]
+    {
+        let claimed = store.claim(kinds, 10, "w", at(1), LEASE_MS).await.unwrap();
+        assert_eq!(tasks_of(&claimed), [task], "{kinds:?}");
+    }
 }
 
 pub(super) async fn installations_take_turns(backend: &dyn Backend) {
@@ -206,9 +208,9 @@ pub(super) async fn a_dead_letter_keeps_reason_history_and_payload(backend: &dyn
 
 pub(super) async fn withdrawn_work_is_neither_started_nor_finished(backend: &dyn Backend) {
     let store = backend.open();
-    let before = open_run(&*store, 1, vec![create(1), create(2), review(1), answer(1)]).await;
+    let before = open_run(&*store, 1, vec![create(1), create(2), review(1), answer(1), errand(1)]).await;
     let others = open_run(&*store, 2, vec![create(1)]).await;
-    let running = store.claim(TaskKinds::Work, 1, "w", at(0), LEASE_MS).await.unwrap().remove(0).lease;
+    let running = store.claim(TaskKinds::Agent, 1, "w", at(0), LEASE_MS).await.unwrap().remove(0).lease;
     assert_eq!(running.task(), before[0]);
     let after = go_on(&*store, 1, vec![Effect::Store(StoreChange::CancelWork), create(3)]).await;
 
@@ -230,6 +232,7 @@ pub(super) async fn withdrawn_work_is_neither_started_nor_finished(backend: &dyn
             TaskState::Cancelled,
             TaskState::Cancelled,
             TaskState::Running,
+            TaskState::Cancelled,
             TaskState::Running
         ]
     );

@@ -55,7 +55,7 @@ async fn what_each_earlier_version_stored_is_upgraded_and_every_ledger_replays()
         let creating = runs.iter().find(|run| run.phase == "creating").unwrap().run;
         let tasks = store.tasks(creating).await.unwrap();
         let under_way = tasks.iter().find(|task| task.state == TaskState::Running).unwrap();
-        let claimed = store.claim(pairbot::store::TaskKinds::Work, 10, "w", at(0), 1_000).await.unwrap();
+        let claimed = store.claim(pairbot::store::TaskKinds::All, 10, "w", at(0), 1_000).await.unwrap();
         assert!(claimed.iter().any(|claimed| claimed.lease.task() == under_way.task && claimed.outages == 0));
         assert!(store.next_timer().await.unwrap().is_some());
         let counts = store.counts().await.unwrap();

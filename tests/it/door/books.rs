@@ -14,7 +14,7 @@ async fn a_door_counts_what_the_provider_counts_to_the_token() {
     let said = "Süß: 日本語, und zwar so lang, dass es in mehr als ein Stück zerfällt. ".repeat(30);
     let reply = Reply::read_file("lib/ä.awk").saying(said);
     stage.script(Script::for_title("T").creator([vec![reply]]));
-    let door = stage.door();
+    let door = stage.door().await;
     for (api, streamed) in ALL {
         let answer = ask(&door, api, &body(api, streamed, &opening("T"), None)).await;
         assert!(answer.status == 200 && answer.whole, "{api}: {answer:?}");
@@ -36,7 +36,7 @@ async fn a_door_counts_what_the_provider_counts_to_the_token() {
 #[tokio::test]
 async fn what_is_read_from_and_written_to_a_cache_is_counted_as_such() {
     let stage = Stage::with(DOLLAR).await;
-    let door = stage.door();
+    let door = stage.door().await;
     let long = "A long beginning. ".repeat(600);
     let marked = json!([{ "type": "text", "text": long, "cache_control": { "type": "ephemeral" } }]);
     let mut messages = body(Api::Messages, true, "first", None);
@@ -69,7 +69,7 @@ async fn what_is_read_from_and_written_to_a_cache_is_counted_as_such() {
 #[tokio::test]
 async fn an_answer_passes_byte_for_byte() {
     let stage = Stage::with(DOLLAR).await;
-    let door = stage.door();
+    let door = stage.door().await;
     let client = pairbot::gateway::http_client().unwrap();
     for (api, streamed) in ALL {
         let mut asked = body(api, streamed, "go", Some(4_000));
@@ -91,7 +91,7 @@ async fn an_answer_passes_byte_for_byte() {
 #[tokio::test]
 async fn a_list_of_chunks_that_is_no_event_stream_is_counted_too() {
     let stage = Stage::with(DOLLAR).await;
-    let door = stage.door();
+    let door = stage.door().await;
     let asked = body(Api::StreamGenerate, true, "go", None).to_string();
     let request = bytes(Api::StreamGenerate, door.token().expose_secret(), asked.as_bytes());
     let request = String::from_utf8(request).unwrap().replacen("?alt=sse", "", 1);
@@ -104,7 +104,7 @@ async fn a_list_of_chunks_that_is_no_event_stream_is_counted_too() {
 #[tokio::test]
 async fn counting_tokens_costs_nothing() {
     let stage = Stage::with(DOLLAR).await;
-    let door = stage.door();
+    let door = stage.door().await;
     let counted = ask(&door, Api::CountTokens, &body(Api::CountTokens, false, "go", None)).await;
     assert_eq!(counted.status, 200, "{counted:?}");
     ask(&door, Api::Messages, &body(Api::Messages, false, "go", None)).await;
@@ -123,7 +123,7 @@ async fn only_the_limit_of_a_request_is_changed() {
         kept.lock().unwrap().push((conversation.output_tokens_max, conversation.system.clone()));
         Reply::say("fine")
     }));
-    let door = stage.door();
+    let door = stage.door().await;
     for (api, streamed) in ALL {
         for (wish, granted) in [(Some(900), 900), (Some(100_000), 8_000), (None, 8_000)] {
             let wish = if api == Api::Messages { wish.or(Some(8_000)) } else { wish };
@@ -138,7 +138,7 @@ async fn only_the_limit_of_a_request_is_changed() {
 #[tokio::test]
 async fn the_models_that_are_allowed_are_listed_in_the_words_of_who_asks() {
     let stage = Stage::with(DOLLAR).await;
-    let door = stage.door();
+    let door = stage.door().await;
     let token = door.token().expose_secret();
     for header in ["x-api-key", "authorization"] {
         let key = if header == "authorization" { format!("bearer {token}") } else { token.to_owned() };

@@ -24,7 +24,7 @@ async fn a_refusal_of_the_provider_is_passed_on_and_costs_nothing() {
     ] {
         let stage = Stage::with(DOLLAR).await;
         stage.sim.inject(When::next_call(), Fault::status(status));
-        let door = stage.door();
+        let door = stage.door().await;
         let answer = ask(&door, api, &body(api, true, "go", None)).await;
         assert_eq!(answer.status, status, "{answer:?}");
         assert!(!message(&answer).is_empty());
@@ -43,7 +43,7 @@ async fn a_refusal_of_the_provider_is_passed_on_and_costs_nothing() {
 async fn who_is_asked_to_wait_long_is_told_so_at_every_door_until_then() {
     let stage = Stage::with(DOLLAR).await;
     stage.sim.inject(When::next_call(), Fault::rate_limited(300));
-    let (one, other) = (stage.door(), stage.door());
+    let (one, other) = (stage.door().await, stage.door().await);
     let asked = body(Api::Messages, true, "go", None);
     let limited = ask(&one, Api::Messages, &asked).await;
     assert_eq!((limited.status, limited.headers["retry-after"].as_str()), (429, "300"));
@@ -62,7 +62,7 @@ async fn who_is_asked_to_wait_long_is_told_so_at_every_door_until_then() {
 async fn a_short_pause_is_waited_out_by_the_next_call_of_any_door() {
     let stage = Stage::with(DOLLAR).await;
     stage.sim.inject(When::next_call(), Fault::rate_limited(7));
-    let (one, other) = (stage.door(), stage.door());
+    let (one, other) = (stage.door().await, stage.door().await);
     let asked = body(Api::Messages, true, "go", None);
     assert_eq!(ask(&one, Api::Messages, &asked).await.status, 429);
     let begun = stage.clock.now();
@@ -87,14 +87,14 @@ async fn a_provider_that_keeps_failing_is_left_alone_by_all_doors() {
     stage.sim.inject(When::next_call().times(8), Fault::status(500));
     let asked = body(Api::Responses, true, "go", None);
     for _ in 0..8 {
-        assert_eq!(ask(&stage.door(), Api::Responses, &asked).await.status, 500);
+        assert_eq!(ask(&stage.door().await, Api::Responses, &asked).await.status, 500);
     }
-    let down = ask(&stage.door(), Api::Responses, &asked).await;
+    let down = ask(&stage.door().await, Api::Responses, &asked).await;
     assert_eq!((down.status, down.json()["error"]["type"].as_str()), (503, Some("server_error")));
     assert!(down.headers.contains_key("retry-after"));
     assert_eq!(stage.asked(), 8);
     stage.clock.advance(Duration::from_secs(61));
-    assert_eq!(ask(&stage.door(), Api::Responses, &asked).await.status, 200);
+    assert_eq!(ask(&stage.door().await, Api::Responses, &asked).await.status, 200);
 }
 
 #[tokio::test]
@@ -106,7 +106,7 @@ async fn a_provider_that_falls_silent_is_not_waited_for_and_is_paid() {
     ] {
         let stage = Stage::with(DOLLAR).await;
         stage.sim.inject(When::next_call(), fault.clone());
-        let door = stage.door();
+        let door = stage.door().await;
         let asked = body(api, streamed, "go", None);
         let (answer, ()) = tokio::join!(ask(&door, api, &asked), async {
             while stage.asked() == 0 || stage.clock.next_moment().is_none() {
@@ -135,8 +135,8 @@ async fn a_provider_that_is_not_there_costs_nothing() {
     let stage = Stage::with(DOLLAR).await;
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let nowhere = [(); 3].map(|()| format!("http://{free}"));
-    let stage = Stage::before(stage.sim, nowhere, DOLLAR).await;
-    let door = stage.door();
+    let stage = Stage::before(stage.sim, nowhere, DOLLAR, None).await;
+    let door = stage.door().await;
     let answer = ask(&door, Api::Messages, &body(Api::Messages, true, "go", None)).await;
     assert_eq!((answer.status, answer.json()["error"]["type"].as_str()), (503, Some("overloaded_error")));
     door.settled().await;

@@ -20,7 +20,7 @@ async fn an_answer_that_breaks_off_is_charged_as_much_as_it_can_have_cost() {
     for (api, streamed) in ALL {
         let stage = Stage::with(DOLLAR).await;
         stage.sim.inject(When::next_call(), Fault::Cut);
-        let door = stage.door();
+        let door = stage.door().await;
         let answer = ask(&door, api, &body(api, streamed, "go", None)).await;
         assert!(answer.status == 200 && !answer.whole, "the agent must not take half for all: {answer:?}");
         let call = last(&door).await;
@@ -40,7 +40,7 @@ async fn an_error_inside_a_good_answer_is_settled_honestly() {
     for (api, streamed) in ALL.into_iter().filter(|(_, streamed)| *streamed) {
         let stage = Stage::with(DOLLAR).await;
         stage.sim.inject(When::next_call(), Fault::ErrorInStream);
-        let door = stage.door();
+        let door = stage.door().await;
         let answer = ask(&door, api, &body(api, streamed, "go", None)).await;
         assert!(answer.whole && answer.text().contains("Overloaded"), "{answer:?}");
         let call = last(&door).await;
@@ -53,7 +53,7 @@ async fn an_error_inside_a_good_answer_is_settled_honestly() {
 async fn garbage_passes_as_it_is_and_is_charged_in_full() {
     let stage = Stage::with(DOLLAR).await;
     stage.sim.inject(When::next_call(), Fault::Garbage);
-    let door = stage.door();
+    let door = stage.door().await;
     let answer = ask(&door, Api::Messages, &body(Api::Messages, true, "go", None)).await;
     assert_eq!(answer.body.len(), 1_000);
     let call = last(&door).await;
@@ -67,7 +67,7 @@ async fn an_agent_that_goes_away_pays_exactly_what_its_answer_did_cost() {
     for (api, streamed) in ALL {
         let stage = Stage::with(DOLLAR).await;
         stage.sim.inject(When::next_call(), Fault::VeryLong { bytes: 30_000 });
-        let door = stage.door();
+        let door = stage.door().await;
         let asked = body(api, streamed, "go", Some(8_000)).to_string();
         let request = bytes(api, door.token().expose_secret(), asked.as_bytes());
         let mut stream = wire::begin(door.socket(), &request).await;
@@ -83,7 +83,7 @@ async fn an_agent_that_goes_away_pays_exactly_what_its_answer_did_cost() {
 async fn an_agent_that_goes_away_before_the_answer_begins_pays_for_it() {
     let stage = Stage::with(DOLLAR).await;
     stage.way.close();
-    let door = stage.door();
+    let door = stage.door().await;
     let asked = body(Api::Chat, false, "go", None).to_string();
     let stream =
         wire::begin(door.socket(), &bytes(Api::Chat, door.token().expose_secret(), asked.as_bytes())).await;
@@ -100,7 +100,7 @@ async fn an_answer_that_outgrows_its_limit_is_cut() {
     for (api, streamed) in ALL.into_iter().filter(|(_, streamed)| *streamed) {
         let stage = Stage::with(DOLLAR).await;
         stage.sim.inject(When::next_call(), Fault::BeyondLimit { bytes: 600_000 });
-        let door = stage.door();
+        let door = stage.door().await;
         let answer = ask(&door, api, &body(api, streamed, "go", Some(2_000))).await;
         assert!(!answer.whole, "{api}");
         let text = answer.text().matches("All work").count() * 22;
@@ -119,7 +119,7 @@ async fn an_answer_up_to_its_limit_is_not_cut() {
     for (api, streamed) in ALL {
         let stage = Stage::with(DOLLAR).await;
         stage.sim.inject(When::next_call(), Fault::VeryLong { bytes: 600_000 });
-        let door = stage.door();
+        let door = stage.door().await;
         let answer = ask(&door, api, &body(api, streamed, "go", Some(2_000))).await;
         assert!(answer.whole, "{api}");
         last(&door).await;
@@ -131,7 +131,7 @@ async fn an_answer_up_to_its_limit_is_not_cut() {
 async fn a_door_that_is_dropped_leaves_what_is_under_way_reserved() {
     let stage = Stage::with(DOLLAR).await;
     stage.sim.inject(When::next_call(), Fault::HangInStream);
-    let door = stage.door();
+    let door = stage.door().await;
     let asked = body(Api::Messages, true, "go", None).to_string();
     let request = bytes(Api::Messages, door.token().expose_secret(), asked.as_bytes());
     let mut stream = wire::begin(door.socket(), &request).await;

@@ -13,7 +13,7 @@ use super::wire;
 #[tokio::test]
 async fn a_giant_body_is_refused_before_it_is_read() {
     let stage = Stage::with(DOLLAR).await;
-    let door = stage.door();
+    let door = stage.door().await;
     let token = door.token().expose_secret();
     let head = |length: &str| {
         format!(
@@ -38,7 +38,7 @@ async fn a_giant_body_is_refused_before_it_is_read() {
 #[tokio::test]
 async fn garbage_gets_a_clean_answer_in_the_apis_words() {
     let stage = Stage::with(DOLLAR).await;
-    let door = stage.door();
+    let door = stage.door().await;
     let deep = format!("{{\"messages\":{}{}}}", "[".repeat(5_000), "]".repeat(5_000));
     let garbage: [&[u8]; 8] =
         [b"", b"{", b"[]", b"null", b"\xff\xfe", b"{\"model\":7}", b"{} trailing", deep.as_bytes()];
@@ -55,7 +55,7 @@ async fn garbage_gets_a_clean_answer_in_the_apis_words() {
 #[tokio::test]
 async fn a_body_that_is_compressed_is_refused() {
     let stage = Stage::with(DOLLAR).await;
-    let door = stage.door();
+    let door = stage.door().await;
     let asked = body(Api::Responses, true, "go", None).to_string();
     let request = bytes(Api::Responses, door.token().expose_secret(), asked.as_bytes());
     let request = String::from_utf8(request).unwrap().replacen("\r\n", "\r\ncontent-encoding: zstd\r\n", 1);
@@ -67,7 +67,7 @@ async fn a_body_that_is_compressed_is_refused() {
 #[tokio::test]
 async fn a_slow_client_is_sent_away_and_holds_up_no_other() {
     let stage = Stage::with(DOLLAR).await;
-    let door = stage.door();
+    let door = stage.door().await;
     let asked = body(Api::Chat, false, "go", None).to_string();
     let request = bytes(Api::Chat, door.token().expose_secret(), asked.as_bytes());
     let slow = wire::begin(door.socket(), &request[..request.len() - 10]).await;
@@ -85,7 +85,7 @@ async fn a_slow_client_is_sent_away_and_holds_up_no_other() {
 #[tokio::test]
 async fn an_agent_that_opens_many_connections_waits_for_its_own_seats() {
     let stage = Stage::with(DOLLAR).await;
-    let door = stage.door();
+    let door = stage.door().await;
     let mut idle = Vec::new();
     for _ in 0..64 {
         idle.push(wire::begin(door.socket(), b"").await);
@@ -93,7 +93,7 @@ async fn an_agent_that_opens_many_connections_waits_for_its_own_seats() {
     let asked = body(Api::Chat, false, "go", None);
     let mut waiting = Box::pin(ask(&door, Api::Chat, &asked));
     // Another task has a door, and seats, of its own: it is answered often while this one waits.
-    let elsewhere = stage.door();
+    let elsewhere = stage.door().await;
     for _ in 0..10 {
         assert!(futures_util::poll!(&mut waiting).is_pending());
         assert_eq!(ask(&elsewhere, Api::Chat, &asked).await.status, 200);

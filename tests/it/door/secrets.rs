@@ -37,8 +37,8 @@ async fn the_operators_key_is_in_nothing_that_an_agent_hears() {
     let url = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async move { axum::serve(listener, Router::new().fallback(echo)).await });
     let sim = Stage::with(DOLLAR).await.sim;
-    let stage = Stage::before(Arc::clone(&sim), [url.clone(), url.clone(), url], DOLLAR).await;
-    let door = stage.door();
+    let stage = Stage::before(Arc::clone(&sim), [url.clone(), url.clone(), url], DOLLAR, None).await;
+    let door = stage.door().await;
     for (api, streamed) in ALL {
         for text in ["go", "refuse me", "a stream", "refuse a stream"] {
             // `ask` looks through all that comes back.
@@ -59,7 +59,7 @@ async fn the_operators_key_is_in_nothing_that_an_agent_hears() {
 #[tokio::test]
 async fn the_provider_sees_the_operators_key_and_never_the_token() {
     let stage = Stage::with(DOLLAR).await;
-    let door = stage.door();
+    let door = stage.door().await;
     for (api, streamed) in ALL {
         ask(&door, api, &body(api, streamed, "go", None)).await;
     }
@@ -70,7 +70,7 @@ async fn the_provider_sees_the_operators_key_and_never_the_token() {
 async fn the_socket_is_for_this_user_alone() {
     use std::os::unix::fs::PermissionsExt as _;
     let stage = Stage::with(DOLLAR).await;
-    let door = stage.door();
+    let door = stage.door().await;
     assert_eq!(std::fs::metadata(door.socket()).unwrap().permissions().mode() & 0o777, 0o600);
     // In a form that the log takes out wherever it comes by.
     assert!(door.token().expose_secret().starts_with("sk-"));

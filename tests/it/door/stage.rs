@@ -9,16 +9,16 @@ use bytes::Bytes;
 use http::{Request, Response};
 use pairbot::adapters::{ManualClock, SeededEntropy};
 use pairbot::gateway::{
-    AccountError, AnswerBody, Api, BudgetAccount, Door, Gateway, GatewaySettings, ModelChoice,
-    ModelTransport, PriceTable, ProviderKind, ProviderSettings, ReservationId, Room, SendError, Visit,
+    AnswerBody, Api, BudgetAccount, Door, DoorError, Gateway, GatewaySettings, ModelChoice, ModelTransport,
+    PriceTable, ProviderKind, ProviderSettings, SendError, Visit,
 };
 use pairbot::ports::Clock;
 use pairbot::store::sqlite::SqliteStore;
-use pairbot::store::{self, Budget, Lease, Refused, SharedLimits, Store, StoreError};
+use pairbot::store::{Budget, Lease, SharedLimits, Store};
+use pairbot::workers::TaskAccount;
 use pairbot_model_sim::{ModelSim, Script, SimConfig};
-use pairbot_protocol::budget::{Amount, Scope};
 use pairbot_protocol::effect::{Effect, StoreChange};
-use pairbot_protocol::ids::{Money, Usage};
+use pairbot_protocol::ids::{Money, Tokens, Usage};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 use tokio::sync::{OnceCell, watch};
@@ -92,63 +92,28 @@ impl ModelTransport for Network {
     }
 }
 
-/// The money of the run, in the real store.
-struct StoreAccount {
-    store: Arc<dyn Store>,
-    lease: Lease,
-}
-
-fn account_error(error: &StoreError) -> AccountError {
-    if let StoreError::BudgetExhausted(Refused { exhausted, limit, spent, reserved }) = *error {
-        AccountError::Exhausted { exhausted, limit, spent, reserved }
-    } else {
-        AccountError::Unavailable(error.to_string())
-    }
-}
-
-#[async_trait]
-impl BudgetAccount for StoreAccount {
-    async fn remaining(&self) -> Result<Room, AccountError> {
-        let budget = self.store.budget(self.lease.run()).await.map_err(|error| account_error(&error))?;
-        Ok(Room::within([(Scope::Run, budget.limits(), budget.taken())], at(1)))
-    }
-
-    async fn reserve(&self, amount: Amount, purpose: &str) -> Result<ReservationId, AccountError> {
-        let reserved = self.store.reserve(&self.lease, amount, &SharedLimits::NONE, purpose, at(1)).await;
-        reserved.map(|id| ReservationId(id.0)).map_err(|error| account_error(&error))
-    }
-
-    async fn settle(
-        &self,
-        reservation: ReservationId,
-        actual: Money,
-        usage: Usage,
-        model: &str,
-    ) -> Result<(), AccountError> {
-        let id = store::ReservationId(reservation.0);
-        self.store.settle(id, actual, usage, model).await.map_err(|error| account_error(&error))
-    }
-
-    async fn release(&self, reservation: ReservationId) -> Result<(), AccountError> {
-        let id = store::ReservationId(reservation.0);
-        self.store.release(id).await.map_err(|error| account_error(&error))
-    }
-}
-
 impl Stage {
     pub(super) async fn with(limit: Money) -> Self {
+        Self::with_budget(limit, None).await
+    }
+
+    pub(super) async fn with_budget(limit: Money, tokens: Option<Tokens>) -> Self {
         let sim = SimConfig { keys: Some([KEY.to_owned()].into()), ..SimConfig::default() };
         let sim = Arc::new(ModelSim::start(sim).await.unwrap());
         let bases = [sim.anthropic_base_url(), sim.openai_base_url(), sim.gemini_base_url()];
-        Self::before(sim, bases, limit).await
+        Self::before(sim, bases, limit, tokens).await
     }
 
     /// A stage whose providers are at these addresses.
-    pub(super) async fn before(sim: Arc<ModelSim>, bases: [String; 3], limit: Money) -> Self {
+    pub(super) async fn before(
+        sim: Arc<ModelSim>,
+        bases: [String; 3],
+        limit: Money,
+        tokens: Option<Tokens>,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&folder.path().join("pairbot.db")).unwrap());
-        open_run(&*store, 1, vec![Effect::Store(StoreChange::SetBudget { limit, tokens: None }), create(1)])
-            .await;
+        open_run(&*store, 1, vec![Effect::Store(StoreChange::SetBudget { limit, tokens }), create(1)]).await;
         let lease = claim_one(&*store, 0).await.lease;
         let clock = ManualClock::at(at(0));
         let way = Arc::new(Way { open: watch::Sender::new(true), arrived: AtomicUsize::new(0) });
@@ -171,27 +136,33 @@ impl Stage {
     }
 
     /// A door for one more agent of the run.
-    pub(super) fn door(&self) -> Door {
+    pub(super) async fn door(&self) -> Door {
         let number = self.doors.fetch_add(1, Ordering::SeqCst);
         let place = self.folder.path().join(number.to_string());
         std::fs::create_dir(&place).unwrap();
-        self.door_in(&place)
+        self.door_in(&place).await
     }
 
-    pub(super) fn door_in(&self, place: &Path) -> Door {
+    pub(super) async fn door_in(&self, place: &Path) -> Door {
         let model = |provider| ModelChoice { provider, model: "scripted".to_owned() };
+        let kinds = [ProviderKind::Anthropic, ProviderKind::OpenAi, ProviderKind::Gemini];
+        self.open_door(place, kinds.map(model).into()).await.unwrap()
+    }
+
+    pub(super) async fn open_door(&self, place: &Path, models: Vec<ModelChoice>) -> Result<Door, DoorError> {
         let visit = Visit {
             account: self.account(),
-            models: [ProviderKind::Anthropic, ProviderKind::OpenAi, ProviderKind::Gemini].map(model).into(),
+            models,
             output_tokens_max: 8_000,
             deadline: Some(self.clock.now().plus_ms(7_200_000)),
             purpose: "test".to_owned(),
         };
-        self.gateway.open_door(place, visit).unwrap()
+        self.gateway.open_door(place, visit).await
     }
 
     pub(super) fn account(&self) -> Arc<dyn BudgetAccount> {
-        Arc::new(StoreAccount { store: Arc::clone(&self.store), lease: self.lease.clone() })
+        let (store, clock) = (Arc::clone(&self.store), Arc::new(self.clock.clone()));
+        Arc::new(TaskAccount::new(store, clock, self.lease.clone(), SharedLimits::NONE))
     }
 
     pub(super) async fn budget(&self) -> Budget {

@@ -1,6 +1,6 @@
 //! Who is not known, and what is not let through.
 
-use pairbot::gateway::{Api, DoorError, ModelChoice, ProviderKind, Visit};
+use pairbot::gateway::{Api, CallError, DoorError, ModelChoice, ProviderKind};
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
@@ -11,10 +11,10 @@ use super::wire;
 async fn a_token_is_good_for_its_own_door_and_as_long_as_it_is_open() {
     let stage = Stage::with(DOLLAR).await;
     let place = tempfile::tempdir().unwrap();
-    let (old, other) = (stage.door_in(place.path()), stage.door());
+    let (old, other) = (stage.door_in(place.path()).await, stage.door().await);
     let token = old.token().expose_secret().to_owned();
     drop(old);
-    let again = stage.door_in(place.path());
+    let again = stage.door_in(place.path()).await;
     for door in [&again, &other] {
         for key in ["", "wrong", KEY, &token] {
             for (api, streamed) in ALL {
@@ -41,7 +41,7 @@ async fn a_token_is_good_for_its_own_door_and_as_long_as_it_is_open() {
 #[tokio::test]
 async fn nothing_else_that_a_provider_offers_is_behind_the_door() {
     let stage = Stage::with(DOLLAR).await;
-    let door = stage.door();
+    let door = stage.door().await;
     let token = door.token().expose_secret();
     for (method, path, key) in [
         ("POST", "/v1/messages/batches", "x-api-key"),
@@ -65,7 +65,7 @@ async fn nothing_else_that_a_provider_offers_is_behind_the_door() {
 #[tokio::test]
 async fn a_model_that_is_not_allowed_is_not_called() {
     let stage = Stage::with(DOLLAR).await;
-    let door = stage.door();
+    let door = stage.door().await;
     for (api, streamed) in ALL.into_iter().filter(|(api, _)| api.provider() != ProviderKind::Gemini) {
         let mut asked = body(api, streamed, "go", None);
         asked["model"] = json!("scripted-creator");
@@ -84,20 +84,12 @@ async fn a_model_that_is_not_allowed_is_not_called() {
 #[tokio::test]
 async fn a_door_is_not_opened_to_a_model_that_cannot_be_paid_or_called() {
     let stage = Stage::with(DOLLAR).await;
-    let open = |models: Vec<ModelChoice>| {
-        let visit = Visit {
-            account: stage.account(),
-            models,
-            output_tokens_max: 1_000,
-            deadline: None,
-            purpose: "test".to_owned(),
-        };
-        stage.gateway.open_door(std::path::Path::new("/nowhere"), visit).unwrap_err()
-    };
+    let open = async |models| stage.open_door(std::path::Path::new("/nowhere"), models).await.unwrap_err();
     let choice = |model: &str| ModelChoice { provider: ProviderKind::OpenAi, model: model.to_owned() };
-    assert!(matches!(open(vec![]), DoorError::NoModels));
-    assert!(matches!(open(vec![choice("nobody-knows")]), DoorError::UnknownModel(_)));
-    assert!(matches!(open(vec![choice("scripted")]), DoorError::Socket { .. }));
+    assert!(matches!(open(vec![]).await, DoorError::NoModels));
+    let unpayable = open(vec![choice("nobody-knows")]).await;
+    assert!(matches!(unpayable, DoorError::Unpayable(CallError::UnknownModel(_))), "{unpayable}");
+    assert!(matches!(open(vec![choice("scripted")]).await, DoorError::Socket { .. }));
 }
 
 /// A change to a request, and the word by which it is refused.
@@ -198,7 +190,7 @@ fn of_gemini() -> Vec<Change> {
 #[tokio::test]
 async fn whatever_changes_the_price_is_refused_by_name_and_not_sent() {
     let stage = Stage::with(DOLLAR).await;
-    let door = stage.door();
+    let door = stage.door().await;
     for (api, field, value, word) in unpriced() {
         let mut asked = body(api, false, "go", None);
         asked[field] = value;
@@ -213,7 +205,7 @@ async fn whatever_changes_the_price_is_refused_by_name_and_not_sent() {
 #[tokio::test]
 async fn a_name_that_stands_twice_does_not_smuggle_a_second_meaning_in() {
     let stage = Stage::with(DOLLAR).await;
-    let door = stage.door();
+    let door = stage.door().await;
     for (api, text) in [
         (Api::Messages, r#"{"model":"scripted","model":"dear","max_tokens":1,"messages":[]}"#),
         (Api::Messages, r#"{"model":"scripted","max_tokens":10,"max\u005ftokens":99999,"messages":[]}"#),

@@ -26,7 +26,7 @@ async fn listed(stage: &Stage) -> Vec<Value> {
 async fn two_dead_letters(stage: &Stage) -> [String; 2] {
     let store = Arc::new(SqliteStore::open(database(stage)).unwrap());
     open_run(&*store, 1, vec![create(1), answer(1)]).await;
-    for claimed in store.claim(TaskKinds::Both, 10, "w", at(0), 1_000).await.unwrap() {
+    for claimed in store.claim(TaskKinds::All, 10, "w", at(0), 1_000).await.unwrap() {
         store.bury(&claimed.lease, "no use at all", vec![], at(1)).await.unwrap();
     }
     let dead = store.dead_letters(10).await.unwrap();

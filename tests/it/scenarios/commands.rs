@@ -4,7 +4,7 @@ use pairbot::demo::REPOSITORY;
 use pairbot_github_sim::NewApp;
 use pairbot_model_sim::When;
 
-use super::world::World;
+use super::world::{World, writes};
 
 /// The reactions to a comment, by their names.
 fn reactions(world: &World, comment: u64) -> Vec<String> {
@@ -290,6 +290,24 @@ pull draft: Name the file and line of a malformed item
   pairbot[bot] COMMENTED on c1: Review by `maintainability`
     tests/test-place.sh:2
   c1 paths=success ready=action_required review=success size=success tests=failure
+";
+    assert_eq!(world.picture(issue), seen);
+    world.nothing_else_happened().await;
+}
+
+/// The question who may stop a run is asked beside the agents, not after them.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_is_heard_while_agents_hold_every_slot() {
+    let world = World::with(|settings| settings.tuning.pool.agent_slots = 1).await;
+    let issue = world.issue_of(writes("Be long", &[("one.txt", "1\n")]));
+    world.hang(When::next_call().creator());
+    world.mona().label(REPOSITORY, issue, "agent:pair").unwrap();
+    world.still(1).await;
+    world.mona_says(issue, "/stop").await;
+    let seen = "\
+issue open [agent:pair] :eyes:
+  pairbot[bot]: ### Pairbot: ended without a merge
+  mona: /stop :+1:
 ";
     assert_eq!(world.picture(issue), seen);
     world.nothing_else_happened().await;

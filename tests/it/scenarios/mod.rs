@@ -24,4 +24,5 @@ mod policy_file;
 mod pushes;
 mod real_agents;
 mod reconciling;
+mod secrets;
 mod shared_money;

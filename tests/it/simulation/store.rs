@@ -259,4 +259,8 @@ impl<S: Store> Store for TroubledStore<S> {
     fn outbox_changed(&self) -> Arc<Notify> {
         self.store.outbox_changed()
     }
+
+    fn work_withdrawn(&self) -> Arc<Notify> {
+        self.store.work_withdrawn()
+    }
 }

@@ -32,7 +32,7 @@ fn user(call: &Call, login: &str) -> Outcome {
 }
 
 fn rate_limit(call: &Call) -> Reply {
-    let standing = call.state.limits.standing(&call.state.caller_name(&call.actor), call.state.now_ms());
+    let standing = call.state.limits.standing(&call.state.payer(&call.actor), call.state.now_ms());
     let core = json!({
         "limit": standing.limit, "remaining": standing.remaining, "used": standing.used,
         "reset": standing.reset_s, "resource": "core",

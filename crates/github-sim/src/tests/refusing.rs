@@ -246,6 +246,21 @@ async fn the_81st_comment_of_a_minute_must_wait() {
 }
 
 #[tokio::test]
+async fn every_installation_has_limits_of_its_own() {
+    let stage = Stage::new().await;
+    stage.sim.create_repository(&NewRepository::with_files("zoo/ape", &[("a", "b")])).expect("a repository");
+    let other = stage.sim.install(stage.app, "zoo", None).expect("an installation");
+    let (one, other) = (stage.token().await, stage.token_of(other).await);
+    stage.sim.set_limits(Limits { requests_per_hour: 3, ..Limits::default() });
+    while stage.send(&one, "GET", "/repos/acme/shop", Value::Null).await.status == 200 {}
+    let refused = stage.send(&one, "GET", "/repos/acme/shop", Value::Null).await;
+    let message = format!("API rate limit exceeded for installation ID {}.", stage.installation);
+    assert_eq!((refused.status, refused.json["message"].as_str()), (403, Some(message.as_str())));
+    let answer = stage.send(&other, "GET", "/repos/zoo/ape", Value::Null).await;
+    assert_eq!((answer.status, answer.header("x-ratelimit-remaining")), (200, "2"));
+}
+
+#[tokio::test]
 async fn a_stranger_may_comment_but_neither_label_nor_merge() {
     let stage = Stage::new().await;
     let issue = stage.alice.open_issue(REPO, "One", "", &[]).expect("an issue");

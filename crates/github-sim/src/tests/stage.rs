@@ -103,7 +103,11 @@ impl Stage {
     }
 
     pub(crate) async fn token(&self) -> String {
-        let path = format!("/app/installations/{}/access_tokens", self.installation);
+        self.token_of(self.installation).await
+    }
+
+    pub(crate) async fn token_of(&self, installation: u64) -> String {
+        let path = format!("/app/installations/{installation}/access_tokens");
         let answer = self.send(&self.jwt(), "POST", &path, Value::Null).await;
         assert_eq!(answer.status, 201, "{}", answer.json);
         answer.json["token"].as_str().expect("a token").to_owned()
