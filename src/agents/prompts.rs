@@ -57,6 +57,10 @@ pub fn creator(task: &CreateTask) -> Opening {
     if task.round > Round::FIRST {
         section(&mut text, "The worktree holds the change as it stands after the earlier rounds.\n");
     }
+    if let Some(set_up) = &task.set_up {
+        let what = "The repository's set-up was run in the worktree before you came. What came of it";
+        section(&mut text, &fenced(what, &cut(&code(set_up), REPORT_BYTES_MAX)));
+    }
     for report in &task.gate_reports {
         section(&mut text, &fenced("A gate is red. Its report", &cut(&code(report), REPORT_BYTES_MAX)));
     }

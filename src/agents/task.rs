@@ -64,6 +64,8 @@ pub struct CreateTask {
     pub round: Round,
     /// The repository's `AGENTS.md` of the default branch.
     pub guidance: Option<String>,
+    /// What came of the repository's set-up in this worktree; none if there is none.
+    pub set_up: Option<String>,
     /// What reviewers found and was not settled.
     pub open_findings: Vec<OpenFinding>,
     /// What red gates printed, one text a gate.

@@ -76,6 +76,9 @@ fn valid(path: &Path, policy: &Policy) -> String {
     line("budget.tokens.day", lowered(policy.day_budget.tokens.map(|tokens| tokens.to_string())));
     line("time.run", policy::duration(policy.run_ms_max));
     line("time.task", policy::duration(policy.task_ms_max));
+    if let Some(setup) = &policy.setup {
+        line("setup", command(&setup.run, setup.timeout_ms));
+    }
     for (name, kind) in &policy.gates {
         line(&format!("gate {name}"), gate(kind));
     }
@@ -99,14 +102,16 @@ fn agent(choice: &AgentChoice) -> String {
     }
 }
 
+fn command(run: &str, timeout_ms: u64) -> String {
+    let first = run.lines().next().unwrap_or_default();
+    format!("runs `{first}`, at most {}", policy::duration(timeout_ms))
+}
+
 fn gate(kind: &GateKind) -> String {
     match kind {
         GateKind::Size { files_max, lines_max } => format!("at most {files_max} files and {lines_max} lines"),
         GateKind::Paths { protected } => format!("protects {} globs", protected.len()),
-        GateKind::Command { run, timeout_ms } => {
-            let first = run.lines().next().unwrap_or_default();
-            format!("runs `{first}`, at most {}", policy::duration(*timeout_ms))
-        }
+        GateKind::Command { run, timeout_ms } => command(run, *timeout_ms),
         GateKind::Ci { rule: CiRule::Observed, timeout_ms } => {
             format!("whatever reports is green, waits {}", policy::duration(*timeout_ms))
         }

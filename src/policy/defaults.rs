@@ -125,6 +125,7 @@ pub fn default_policy() -> Policy {
         day_budget: Limits::NONE,
         run_ms_max: RUN_MS,
         task_ms_max: TASK_MS,
+        setup: None,
         gates,
     }
 }

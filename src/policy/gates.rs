@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use pairbot_protocol::ids::GateName;
-use pairbot_protocol::policy::{CiRule, GateKind};
+use pairbot_protocol::policy::{CiRule, GateKind, Setup};
 
 use super::scalars::{
     Section, Span, count, duration_ms, is_nothing, list, listed, mapping, one_of, switch, text,
@@ -193,6 +193,26 @@ fn ci(node: &Node, path: &str, problems: &mut Vec<PolicyProblem>) -> GateKind {
     GateKind::Ci { rule, timeout_ms }
 }
 
+/// The command that runs before those of gates, in the form of one.
+pub(super) fn setup(node: &Node, path: &str, problems: &mut Vec<PolicyProblem>) -> Option<Setup> {
+    let problems_before = problems.len();
+    let section = Section::of(node, path, &["command", "timeout"], problems);
+    if section.get("command").is_none() && problems.len() == problems_before {
+        problems.push(node.place.problem(path, "needs `command`, such as `{ command: \"npm ci\" }`"));
+    }
+    let (run, timeout_ms) = command_of(&section, problems);
+    Some(Setup { run: run?, timeout_ms })
+}
+
+fn command_of(section: &Section<'_>, problems: &mut Vec<PolicyProblem>) -> (Option<String>, u64) {
+    let run = section.get("command").and_then(|(node, path)| text(node, &path, COMMAND_BYTES_MAX, problems));
+    let timeout_ms = section
+        .get("timeout")
+        .and_then(|(node, path)| duration_ms(node, &path, COMMAND_SPAN, problems))
+        .unwrap_or(defaults::COMMAND_MS);
+    (run, timeout_ms)
+}
+
 fn command(entry: &Entry, path: &str, problems: &mut Vec<PolicyProblem>) -> Option<GateKind> {
     let complete = match &entry.value.value {
         Value::Mapping(entries) => entries.iter().any(|inner| inner.key == "command"),
@@ -204,11 +224,7 @@ fn command(entry: &Entry, path: &str, problems: &mut Vec<PolicyProblem>) -> Opti
         return None;
     }
     let section = Section::of(&entry.value, path, &["command", "timeout"], problems);
-    let run = section.get("command").and_then(|(node, path)| text(node, &path, COMMAND_BYTES_MAX, problems));
-    let timeout_ms = section
-        .get("timeout")
-        .and_then(|(node, path)| duration_ms(node, &path, COMMAND_SPAN, problems))
-        .unwrap_or(defaults::COMMAND_MS);
+    let (run, timeout_ms) = command_of(&section, problems);
     Some(GateKind::Command { run: run?, timeout_ms })
 }
 

@@ -41,7 +41,7 @@ const PROVIDERS: &[(&str, Provider)] = &[("anthropic", Provider::Anthropic), ("o
 pub(super) fn policy(root: Option<&Node>, problems: &mut Vec<PolicyProblem>) -> Policy {
     let mut policy = defaults::default_policy();
     let Some(root) = root else { return policy };
-    let known = ["version", "creator", "reviewers", "rounds", "budget", "time", "gates"];
+    let known = ["version", "creator", "reviewers", "rounds", "budget", "time", "setup", "gates"];
     let top = Section::of(root, "", &known, problems);
     if let Some((node, path)) = top.get("version")
         && !matches!(&node.value, Value::Scalar { text, .. } if text == VERSION)
@@ -64,6 +64,9 @@ pub(super) fn policy(root: Option<&Node>, problems: &mut Vec<PolicyProblem>) -> 
     }
     if let Some((node, path)) = top.get("time") {
         time(node, &path, &mut policy, problems);
+    }
+    if let Some((node, path)) = top.get("setup") {
+        policy.setup = gates::setup(node, &path, problems);
     }
     if let Some((node, path)) = top.get("gates") {
         policy.gates = gates::gates(node, &path, problems);

@@ -2,7 +2,7 @@ mod fuzz;
 
 use pairbot_protocol::budget::Limits;
 use pairbot_protocol::ids::{AgentName, GateName, Money, Tokens};
-use pairbot_protocol::policy::{CiRule, GateKind, Provider};
+use pairbot_protocol::policy::{CiRule, GateKind, Provider, Setup};
 use proptest::prelude::*;
 
 use super::*;
@@ -15,6 +15,7 @@ reviewers:
 rounds: 4
 budget: { run: 7.25, day: 30, tokens: { run: 2M, day: 500k } }
 time: { run: 3h, task: 45m }
+setup: { command: "npm ci", timeout: 5m }
 gates:
   size: false
   paths: { protected: [ "infra/**" ], also: [ "schema.sql" ] }
@@ -63,6 +64,7 @@ fn every_key_sets_what_it_says() {
     let day = Limits { money: Some(Money::from_cents(3_000)), tokens: Some(Tokens(500_000)) };
     assert_eq!(policy.day_budget, day);
     assert_eq!((policy.run_ms_max, policy.task_ms_max), (3 * 3_600_000, 45 * 60_000));
+    assert_eq!(policy.setup, Some(Setup { run: "npm ci".to_owned(), timeout_ms: 300_000 }));
     assert_eq!(policy.gates.len(), 3);
     let protected = [".github/**", "infra/**", "schema.sql"].map(str::to_owned).to_vec();
     assert_eq!(policy.gates[&gate("paths")], GateKind::Paths { protected });
@@ -86,7 +88,7 @@ fn every_problem_is_told_at_once_in_the_order_of_the_file() {
             "2:22: creator.provider: `antropic` is unknown; did you mean `anthropic`? Expected one of \
              `anthropic`, `openai`",
             "3:1: reviewer: unknown key; did you mean `reviewers`? Allowed here: `version`, `creator`, \
-             `reviewers`, `rounds`, `budget`, `time`, `gates`",
+             `reviewers`, `rounds`, `budget`, `time`, `setup`, `gates`",
             "4:9: rounds: `many` is not a whole number from 1 to 10",
             "5:16: budget.run: `-1` is not an amount in US dollars above 0 and up to $1000.00, such as `5` or \
              `0.50`",
@@ -105,6 +107,8 @@ fn the_form_of_the_file_is_held_to_what_a_policy_needs() {
     refused("a: &x 1\nb: *x\n", "aliases");
     refused("rounds: !!int 3\n", "tags");
     refused("--- \nrounds: 3\n---\nrounds: 3\n", "3:1: a second YAML document");
+    refused("setup: {}\n", "1:8: setup: needs `command`");
+    refused("setup: npm ci\n", "expected a mapping");
     refused("rounds: [\n", "this is not YAML");
     refused("- a\n- b\n", "1:1: expected a mapping; allowed keys");
     refused("? [a]\n: b\n", "a key is a word");

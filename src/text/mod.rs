@@ -65,7 +65,7 @@ pub enum Notice {
     CommandsInSandbox {
         /// What it does not bound on this server.
         unbounded: Vec<Limit>,
-        /// Whether gates reach the hosts that the operator named.
+        /// Whether the set-up reaches hosts that the operator named.
         egress: bool,
     },
     /// They do not run at all.
@@ -102,8 +102,11 @@ impl Notice {
                     .to_owned()
             }
             Self::CommandsInSandbox { unbounded, egress } => {
-                let network =
-                    if *egress { "no network but hosts that its operator named" } else { "no network" };
+                let network = if *egress {
+                    "no network, but for the set-up hosts that its operator named"
+                } else {
+                    "no network"
+                };
                 let mut words = format!(
                     "Commands run in a sandbox on this server (bubblewrap): {network}, no file and no process of the \
                      server."

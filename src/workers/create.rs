@@ -16,7 +16,7 @@ use super::agent_task::{self, Ended};
 use super::task_gates::TaskGates;
 use super::tools::Home;
 use super::workspace::Workspace;
-use super::{Assignment, Product, Setback, Tools};
+use super::{Assignment, Product, Setback, Tools, set_up};
 use crate::agents::{CreateTask, Feedback, HandIn, TaskPorts};
 use crate::git::{CommitRequest, GitError, Identity, Staged, Worktree};
 use crate::github::{BotAccount, GitAccess};
@@ -47,17 +47,7 @@ pub(super) async fn create(
     let bot = tools.own.resolve(&tools.github, run.installation).await?;
     let issue = home.client.issue(run.id.issue).await?;
     let workspace = Workspace::fetch(tools, &home, run.id).await?;
-    let start: HeadSha = match onto {
-        Some(head) => head.clone(),
-        // The base that intake read, and not a newer one, so that a repeated task makes the same commit.
-        None => run
-            .base
-            .as_ref()
-            .unwrap_or(&workspace.base)
-            .as_str()
-            .parse()
-            .map_err(|error: MalformedId| Setback::agent(error.to_string()))?,
-    };
+    let start = start(run, &workspace, onto)?;
     workspace.have(&home, &start).await?;
     let opened = workspace.worktree(run.id, round, &role(attempt), &start).await?;
     let (agent, model) = tools.choose(&policy(run)?.creator)?;
@@ -65,6 +55,9 @@ pub(super) async fn create(
     let account = agent_task::account(tools, task);
     let scratch = tempfile::tempdir_in(&tools.scratch_dir)
         .map_err(|error| Setback::Retry(format!("no scratch directory: {error}")))?;
+    // Where the commands of every agent have their home.
+    let commands_home = scratch.path().join("home");
+    let set_up = set_up::before_creator(tools, policy(run)?, &opened.worktree, &commands_home).await?;
     let order = CreateTask {
         repository: home.facts.full_name.to_string(),
         issue: run.id.issue,
@@ -72,6 +65,7 @@ pub(super) async fn create(
         body: issue.body.clone(),
         round,
         guidance: agent_task::guidance(&home).await?,
+        set_up: set_up.clone(),
         open_findings: open_findings(run),
         gate_reports: gate_reports(run),
         feedback: feedback(run, round),
@@ -81,7 +75,15 @@ pub(super) async fn create(
         limits: agent_task::limits(tools, run),
     };
     let files = TaskFiles { worktree: &opened.worktree };
-    let gates = TaskGates { tools, run, workspace: &workspace, worktree: &opened.worktree, start: &start };
+    let home_of_gates = set_up.is_some().then_some(commands_home);
+    let gates = TaskGates {
+        tools,
+        run,
+        workspace: &workspace,
+        worktree: &opened.worktree,
+        start: &start,
+        home: home_of_gates,
+    };
     let ports = TaskPorts {
         account: &account,
         transcript: &transcript,
@@ -105,6 +107,16 @@ pub(super) async fn create(
     let mut product = Product::signal(run, Signal::Created { round, attempt, outcome, spend });
     product.leftover = Some(opened.worktree);
     Ok(product)
+}
+
+/// What the change begins with.
+fn start(run: &Run, workspace: &Workspace, onto: Option<&HeadSha>) -> Result<HeadSha, Setback> {
+    if let Some(head) = onto {
+        return Ok(head.clone());
+    }
+    // The base that intake read, and not a newer one, so that a repeated task makes the same commit.
+    let base = run.base.as_ref().unwrap_or(&workspace.base);
+    base.as_str().parse().map_err(|error: MalformedId| Setback::agent(error.to_string()))
 }
 
 /// The name of a creator's worktree within its round: an attempt that failed leaves nothing to the next.

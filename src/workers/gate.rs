@@ -1,20 +1,19 @@
 //! A gate's task: its facts, read for exactly one head, and its verdict on them.
 
-use std::path::Path;
+use std::path::PathBuf;
 
 use pairbot_protocol::ids::{GateName, HeadSha};
-use pairbot_protocol::policy::GateKind;
+use pairbot_protocol::policy::{GateKind, Setup};
 use pairbot_protocol::run::Run;
 use pairbot_protocol::signal::{GateReport, Signal};
 
 use super::tools::Home;
 use super::workspace::Workspace;
-use super::{Assignment, Product, Setback, Tools};
-use crate::gates::{ChangedFile, ci, command, connections, paths, size};
+use super::{Assignment, Product, Setback, Tools, set_up};
+use crate::gates::{ChangedFile, ci, command, paths, size};
 use crate::git::{self, DiffLimits};
 use crate::github::{ForeignCheck, ForeignState};
-use crate::sandbox::egress::Egress;
-use crate::sandbox::{Cage, RUNTIME, Socket, Standing, TreeAccess};
+use crate::sandbox::{Cage, TreeAccess};
 
 pub(super) async fn examine(
     tools: &Tools,
@@ -45,7 +44,9 @@ pub(super) async fn examine(
             let (workspace, files) = changes(tools, run, &home, head).await?;
             let role = format!("gate-{gate}");
             let opened = workspace.worktree(run.id, run.round, &role, head).await?;
-            let report = run_command(tools, opened.worktree.path(), line, *timeout_ms, &files).await?;
+            let place = Place::New(run.policy.as_ref().and_then(|policy| policy.setup.as_ref()));
+            let path = opened.worktree.path();
+            let report = run_command(tools, path, place, line, *timeout_ms, &files).await?;
             leftover = Some(opened.worktree);
             report
         }
@@ -56,56 +57,51 @@ pub(super) async fn examine(
     Ok(product)
 }
 
+/// Where a gate's command runs.
+pub(super) enum Place<'a> {
+    /// In a home of its own, after the policy's set-up.
+    New(Option<&'a Setup>),
+    /// In this home, in which the set-up was made already.
+    Ready(PathBuf),
+}
+
 pub(super) async fn run_command(
     tools: &Tools,
-    worktree: std::path::PathBuf,
+    worktree: PathBuf,
+    place: Place<'_>,
     line: &str,
     timeout_ms: u64,
     files: &[ChangedFile],
 ) -> Result<GateReport, Setback> {
     let scratch = tempfile::tempdir_in(&tools.scratch_dir)
         .map_err(|error| Setback::Retry(format!("no scratch directory: {error}")))?;
-    let way_out = WayOut::open(tools)?;
-    let mut cage = Cage::around(worktree, TreeAccess::Write, scratch.path().to_owned());
-    cage.sockets.extend(way_out.iter().map(WayOut::socket));
+    let (home, before) = match place {
+        Place::Ready(home) => (home, None),
+        Place::New(None) => (scratch.path().to_owned(), None),
+        Place::New(Some(setup)) => {
+            let home = scratch.path().to_owned();
+            let report = set_up::run(tools, setup, worktree.clone(), home.clone()).await?;
+            let said = report.summary.clone();
+            if let Some(failed) = set_up::failed(report) {
+                return Ok(failed);
+            }
+            (home, Some(said))
+        }
+    };
     let run = command::CommandRun {
         run: line.to_owned(),
         timeout: std::time::Duration::from_millis(timeout_ms),
-        egress: cage.sockets.first().cloned(),
-        cage,
+        egress: None,
+        cage: Cage::around(worktree, TreeAccess::Write, home),
         search_path: tools.agents.search_path.clone(),
     };
-    let gate = command::CommandGate::new(tools.sandbox.clone());
-    let mut report = gate.examine(&run, files).await;
-    if let Some(way_out) = way_out {
-        // Part of the report, so that the ledger holds it.
-        report.summary.push_str(&connections::told(&way_out.egress.records()));
+    let mut report = command::CommandGate::new(tools.sandbox.clone()).examine(&run, files).await;
+    if let Some(said) = before {
+        // Part of the report, so that the ledger holds which hosts were reached.
+        report.summary.push_str("\n\n**Before it, the set-up**\n\n");
+        report.summary.push_str(&said);
     }
     Ok(report)
-}
-
-/// The way out of one gate's cage, where the operator opened one. Its socket is short enough for a socket's name only in
-/// the system's own directory for temporary files.
-struct WayOut {
-    egress: Egress,
-    _directory: tempfile::TempDir,
-}
-
-impl WayOut {
-    fn open(tools: &Tools) -> Result<Option<Self>, Setback> {
-        // Without a cage there is nothing to let anybody out of.
-        if tools.egress.is_empty() || !matches!(tools.sandbox.standing(), Standing::Bubblewrap { .. }) {
-            return Ok(None);
-        }
-        let failed = |error: std::io::Error| Setback::Retry(format!("no way out of the sandbox: {error}"));
-        let directory = tempfile::Builder::new().prefix("pairbot-").tempdir().map_err(failed)?;
-        let egress = Egress::open(directory.path(), tools.egress.clone()).map_err(failed)?;
-        Ok(Some(Self { egress, _directory: directory }))
-    }
-
-    fn socket(&self) -> Socket {
-        Socket { host: self.egress.socket().to_owned(), inside: Path::new(RUNTIME).join("egress.sock") }
-    }
 }
 
 async fn changes(

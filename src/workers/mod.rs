@@ -15,6 +15,7 @@ mod permission;
 mod pool;
 mod publish;
 mod review;
+mod set_up;
 mod setback;
 mod sweep;
 mod task_gates;

@@ -25,7 +25,8 @@ use crate::telemetry::spans;
 pub struct PoolSettings {
     /// Agents and gates at a time.
     pub agent_slots: usize,
-    /// Work that only asks GitHub, at a time.
+    /// Work that only asks GitHub, at a time. It waits for answers and little else, so many wait beside one another; GitHub's own limits
+    /// are kept elsewhere.
     pub errand_slots: usize,
     /// Writes to GitHub at a time.
     pub publication_slots: usize,
@@ -46,7 +47,7 @@ impl Default for PoolSettings {
     fn default() -> Self {
         Self {
             agent_slots: 8,
-            errand_slots: 4,
+            errand_slots: 32,
             publication_slots: 4,
             lease_ms: 30_000,
             attempts_max: 10,

@@ -1,6 +1,7 @@
 //! The gates of the repository, run for a creator before it hands in, on the files as they are.
 
 use std::fmt::Write as _;
+use std::path::PathBuf;
 
 use async_trait::async_trait;
 use pairbot_protocol::ids::HeadSha;
@@ -21,6 +22,8 @@ pub(super) struct TaskGates<'a> {
     pub(super) workspace: &'a Workspace,
     pub(super) worktree: &'a Worktree,
     pub(super) start: &'a HeadSha,
+    /// The home in which the policy's set-up was made; none if it has none.
+    pub(super) home: Option<PathBuf>,
 }
 
 impl TaskGates<'_> {
@@ -51,7 +54,8 @@ impl TaskGates<'_> {
             GateKind::Paths { protected } => Some(paths::examine(files, protected)),
             GateKind::Command { run, timeout_ms } => {
                 let root = self.worktree.path();
-                Some(gate::run_command(self.tools, root, run, *timeout_ms, files).await?)
+                let place = self.home.clone().map_or(gate::Place::New(None), gate::Place::Ready);
+                Some(gate::run_command(self.tools, root, place, run, *timeout_ms, files).await?)
             }
             GateKind::Ci { .. } => None,
         })

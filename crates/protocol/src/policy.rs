@@ -32,6 +32,10 @@ pub struct Policy {
     pub run_ms_max: u64,
     /// How long one task of an agent may take, in milliseconds.
     pub task_ms_max: u64,
+    /// What makes a worktree ready for commands; none if nothing must. Policies of before there was one do not have the
+    /// field.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub setup: Option<Setup>,
     /// The gates besides `review` and `ready`, which every run has.
     pub gates: BTreeMap<GateName, GateKind>,
 }
@@ -49,6 +53,15 @@ impl Policy {
             None
         }
     }
+}
+
+/// A command that is run in a worktree before any other, and that alone may reach the hosts the operator named.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Setup {
+    /// What `sh -c` is given.
+    pub run: String,
+    /// How long it may take, in milliseconds.
+    pub timeout_ms: u64,
 }
 
 /// Which agent plays a part, and with which model.

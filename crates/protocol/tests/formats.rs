@@ -309,7 +309,7 @@ tags!(Event, events_keep_their_form, {
     concat!(
         r#"{"event":"policy-adopted","policy":{"creator":{"provider":null,"model":null},"reviewers":{},"#,
         r#""rounds_max":3,"run_budget":5,"run_tokens":6,"day_budget":{"money":7,"tokens":8},"run_ms_max":6,"#,
-        r#""task_ms_max":7,"gates":{}},"base":"BASE"}"#
+        r#""task_ms_max":7,"setup":{"run":"npm ci","timeout_ms":8},"gates":{}},"base":"BASE"}"#
     ),
     r#"{"event":"work-adopted","head":"HEAD","pull_request":PULL}"#,
     r#"{"event":"deadline-set","at":9}"#,

@@ -55,6 +55,7 @@ fn policy(ci: bool) -> Policy {
         day_budget: Limits::NONE,
         run_ms_max: 7_200_000,
         task_ms_max: 1_800_000,
+        setup: None,
         gates: BTreeMap::from([
             ("size".parse().unwrap(), GateKind::Size { files_max: 40, lines_max: 1500 }),
             ("ci".parse().unwrap(), GateKind::Ci { rule, timeout_ms: 3_600_000 }),

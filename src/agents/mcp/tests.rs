@@ -64,6 +64,7 @@ fn create_task() -> CreateTask {
         body: "Please.".to_owned(),
         round: Round(2),
         guidance: None,
+        set_up: None,
         open_findings: vec![finding("alpha-1-1"), finding("alpha-1-2")],
         gate_reports: Vec::new(),
         feedback: Vec::new(),

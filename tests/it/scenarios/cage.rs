@@ -79,39 +79,53 @@ print scalar <$out>;
 "#;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_gate_reaches_the_hosts_that_the_operator_named_and_its_report_says_which() {
+async fn the_set_up_reaches_the_hosts_that_the_operator_named_and_nothing_else_reaches_any() {
     let registry = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = registry.local_addr().unwrap().port();
-    let answering = std::thread::spawn(move || {
+    std::thread::spawn(move || {
         use std::io::{BufRead as _, Write as _};
-        let mut stream = registry.accept().unwrap().0;
-        let mut asked = String::new();
-        std::io::BufReader::new(stream.try_clone().unwrap()).read_line(&mut asked).unwrap();
-        stream.write_all(b"a package\n").unwrap();
-        asked
+        for stream in registry.incoming() {
+            let mut stream = stream.unwrap();
+            let mut asked = String::new();
+            std::io::BufReader::new(stream.try_clone().unwrap()).read_line(&mut asked).unwrap();
+            if asked == "please\n" {
+                stream.write_all(b"a package\n").unwrap();
+            }
+        }
     });
+    let reach = format!("perl reach.pl 127.0.0.1:{port}");
+    let line = format!("{reach} >deps && {{ ! perl reach.pl 169.254.169.254:80; }}");
+    let policy = format!(
+        "rounds: 1\nsetup: {{ command: \"{line}\" }}\ngates: {{ fetch: {{ command: \"! {reach} && cat deps\" }} }}\n"
+    );
+    let agent = format!("{reach}; cat deps >one.txt");
+    let turns = vec![Reply::run_command(&agent), Reply::hand_in("Fetched", "As asked.", [])];
     let world = World::with(|settings| {
         caged(settings);
         settings.egress = format!("127.0.0.1:{port}").parse().unwrap();
         set_file(settings, "reach.pl", REACH);
-        let line = format!("perl reach.pl 127.0.0.1:{port} && ! perl reach.pl 169.254.169.254:80");
-        let policy = format!("rounds: 1\ngates: {{ fetch: {{ command: \"{line}\" }} }}\n");
+        set_file(settings, ".gitignore", "deps\n");
         set_file(settings, ".github/pairbot.yml", &policy);
+        let script = Script::for_title("Fetch").creator(vec![turns]);
+        settings.models = Models::Scripted { extra: vec![script] };
     })
     .await;
-    let issue = world.issue_of(writes("Fetched", &[("one.txt", "1\n")]));
+    let issue = world.stage.open_issue("Fetch", "Please.").unwrap();
     world.label(issue).await;
     let check = world.check(issue, "fetch");
     assert_eq!(check.conclusion.as_deref(), Some("success"), "{check:?}");
-    assert_eq!(answering.join().unwrap(), "please\n");
     let summary = check.summary.unwrap_or_default();
     for said in [
+        "no way out",
         "a package",
         &format!("`127.0.0.1:{port}`: 1 times, 7 bytes out, 10 bytes in"),
         "`169.254.169.254:80`: refused 1 times, the server's operator has not allowed this host",
-        "no network but hosts that its operator named",
+        "but for the set-up hosts that its operator named",
     ] {
         assert!(summary.contains(said), "{said}: {summary}");
     }
+    let head = world.pull(issue).head_sha;
+    let written = world.stage.github.file(REPOSITORY, &head, "one.txt").unwrap();
+    assert_eq!(written.as_deref(), Some("a package\n"));
     assert_eq!(world.phase(issue).await, "awaiting-human");
 }

@@ -25,4 +25,5 @@ mod pushes;
 mod real_agents;
 mod reconciling;
 mod secrets;
+mod set_up;
 mod shared_money;

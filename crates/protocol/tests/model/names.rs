@@ -162,6 +162,7 @@ impl Rules {
             day_budget: Limits::NONE,
             run_ms_max: 1_000_000,
             task_ms_max: 1_000,
+            setup: None,
             gates: gate
                 .map(|(name, kind)| (name.parse().unwrap(), kind))
                 .into_iter()

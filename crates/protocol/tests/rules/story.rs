@@ -55,6 +55,7 @@ pub(crate) fn policy() -> Policy {
         day_budget: Limits::NONE,
         run_ms_max: RUN_MS_MAX,
         task_ms_max: 1_800_000,
+        setup: None,
         gates: BTreeMap::from([("size".parse().unwrap(), GateKind::Size { files_max: 40, lines_max: 1500 })]),
     }
 }

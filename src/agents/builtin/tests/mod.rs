@@ -138,6 +138,7 @@ impl Bench {
             body: "Please.".to_owned(),
             round: Round::FIRST,
             guidance: None,
+            set_up: None,
             open_findings: Vec::new(),
             gate_reports: Vec::new(),
             feedback: Vec::new(),

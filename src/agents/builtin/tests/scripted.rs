@@ -69,6 +69,7 @@ impl Stage {
             body: told.issue_body.to_owned(),
             round: Round::FIRST,
             guidance: Some("Names, not numbers.".to_owned()),
+            set_up: None,
             open_findings: Vec::new(),
             gate_reports: Vec::new(),
             feedback: Vec::new(),

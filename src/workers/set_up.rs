@@ -1,0 +1,108 @@
+//! The set-up of a worktree: the policy's command that fetches what later commands need, such as packages.
+//!
+//! It alone has a way out of the cage, to the hosts that the operator named: agents and gates run after it, without one.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use pairbot_protocol::policy::{Policy, Setup};
+use pairbot_protocol::signal::{GateReport, Verdict};
+
+use super::{Setback, Tools};
+use crate::gates::{command, connections};
+use crate::git::Worktree;
+use crate::sandbox::egress::Egress;
+use crate::sandbox::{Cage, RUNTIME, Socket, Standing, TreeAccess};
+
+/// Runs the set-up, and reports as a gate would. What it leaves in `home` is there for the commands that get the same
+/// home.
+pub(super) async fn run(
+    tools: &Tools,
+    setup: &Setup,
+    worktree: PathBuf,
+    home: PathBuf,
+) -> Result<GateReport, Setback> {
+    let way_out = WayOut::open(tools)?;
+    let mut cage = Cage::around(worktree, TreeAccess::Write, home);
+    cage.sockets.extend(way_out.iter().map(WayOut::socket));
+    let run = command::CommandRun {
+        run: setup.run.clone(),
+        timeout: Duration::from_millis(setup.timeout_ms),
+        egress: cage.sockets.first().cloned(),
+        cage,
+        search_path: tools.agents.search_path.clone(),
+    };
+    let mut report = command::CommandGate::new(tools.sandbox.clone()).examine(&run, &[]).await;
+    if let Some(way_out) = way_out {
+        // Part of the report, so that whoever reads of the set-up reads of this.
+        report.summary.push_str(&connections::told(&way_out.egress.records()));
+    }
+    Ok(report)
+}
+
+/// Makes a creator's worktree ready, with the home of its agent's commands. Gives what the agent must know of it; nothing
+/// where the policy has no set-up.
+///
+/// What it changed of files that belong to a change is undone: nobody asked for that, and it would be pushed.
+pub(super) async fn before_creator(
+    tools: &Tools,
+    policy: &Policy,
+    worktree: &Worktree,
+    home: &Path,
+) -> Result<Option<String>, Setback> {
+    let Some(setup) = &policy.setup else { return Ok(None) };
+    std::fs::create_dir_all(home)
+        .map_err(|error| Setback::Retry(format!("the home of the commands cannot be made: {error}")))?;
+    let before = worktree.look().await?.tree;
+    let report = run(tools, setup, worktree.path(), home.to_owned()).await?;
+    let mut told = match report.verdict {
+        Verdict::Green => format!("It succeeded.\n{}", report.summary),
+        Verdict::Red | Verdict::Unknown | Verdict::Waiting => {
+            tracing::warn!(title = report.title, "the set-up of a worktree did not succeed");
+            format!("It did not succeed: {}.\n{}", report.title, report.summary)
+        }
+    };
+    if worktree.look().await?.tree != before {
+        worktree.go_back(&before).await?;
+        told.push_str(
+            "\n\nIt changed files that are not ignored by git. Those changes were undone, since they are no part of the \
+             task.",
+        );
+    }
+    Ok(Some(told))
+}
+
+/// What a set-up that did not succeed means for the gate whose command needed it; none if it did.
+pub(super) fn failed(report: GateReport) -> Option<GateReport> {
+    match report.verdict {
+        Verdict::Green => None,
+        Verdict::Red | Verdict::Unknown | Verdict::Waiting => {
+            let title = format!("the set-up did not succeed: {}", report.title);
+            Some(GateReport { title, ..report })
+        }
+    }
+}
+
+/// The way out of one set-up's cage, where the operator opened one. Its socket is short enough for a socket's name only
+/// in the system's own directory for temporary files.
+struct WayOut {
+    egress: Egress,
+    _directory: tempfile::TempDir,
+}
+
+impl WayOut {
+    fn open(tools: &Tools) -> Result<Option<Self>, Setback> {
+        // Without a cage there is nothing to let anybody out of.
+        if tools.egress.is_empty() || !matches!(tools.sandbox.standing(), Standing::Bubblewrap { .. }) {
+            return Ok(None);
+        }
+        let failed = |error: std::io::Error| Setback::Retry(format!("no way out of the sandbox: {error}"));
+        let directory = tempfile::Builder::new().prefix("pairbot-").tempdir().map_err(failed)?;
+        let egress = Egress::open(directory.path(), tools.egress.clone()).map_err(failed)?;
+        Ok(Some(Self { egress, _directory: directory }))
+    }
+
+    fn socket(&self) -> Socket {
+        Socket { host: self.egress.socket().to_owned(), inside: Path::new(RUNTIME).join("egress.sock") }
+    }
+}
