@@ -142,7 +142,7 @@ mod tests {
             checked.report,
             "pairbot.yml:1:9: rounds: `0` is not a whole number from 1 to 10\n\
              pairbot.yml:2:1: gate: unknown key; did you mean `gates`? Allowed here: `version`, `creator`, \
-             `reviewers`, `rounds`, `budget`, `time`, `gates`\n\
+             `reviewers`, `rounds`, `budget`, `time`, `setup`, `gates`\n\
              2 problems; see docs/policy.md\n"
         );
     }

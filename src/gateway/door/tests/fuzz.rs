@@ -108,6 +108,8 @@ proptest! {
     #[test]
     fn any_body_that_is_let_through_has_the_limit_that_is_paid_and_all_else_as_it_was(body in any_body(), output in 1_u64..100_000) {
         let text = body.to_string();
+        // As it is read: of a number only the digits that were written are sure to be kept.
+        let body: Value = serde_json::from_str(&text).unwrap();
         for api in ALL.into_iter().filter(|api| *api != Api::CountTokens) {
             let Ok(wish) = body::read(api, (Some("scripted"), true), text.as_bytes()) else { continue };
             let Ok(limited) = body::rewrite(api, text.as_bytes(), &facts(api), &wish, output) else { continue };
