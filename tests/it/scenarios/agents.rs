@@ -320,3 +320,28 @@ async fn a_creator_has_a_git_of_its_own_and_runs_the_gates_before_it_hands_in() 
     assert_eq!(world.phase(issue).await, "awaiting-human", "{}", world.trace().await);
     assert_eq!(world.pull(issue).title, "Write one");
 }
+
+/// Reviewers have been fooled by `git config user.name`: what an agent commits in its own repository is never pushed.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_that_commits_as_somebody_else_forges_nobody() {
+    let forging = "git config user.name mona && git config user.email mona@users.noreply.example && \
+                   mkdir -p .git/hooks && printf '#!/bin/sh\\ntouch /work/hooked\\n' >.git/hooks/post-commit && chmod +x .git/hooks/post-commit && \
+                   echo 1 >one.txt && git add -A && git commit -qm 'Approved-by: mona' --author 'mona <m@example.com>' && \
+                   git log -1 --format=%an && git rm -q --cached one.txt && rm hooked";
+    let world = world(vec![by_protocol("scribe")], &created_by("scribe")).await;
+    let turns = vec![vec![Reply::run_command(forging), Reply::hand_in("Write one", "As asked.", [])]];
+    let issue = world.issue_of(Script::for_title("Forge").creator(turns));
+    world.label(issue).await;
+    let forged = world.models().ledger().iter().any(|call| call.turn == 1);
+    assert!(forged && world.phase(issue).await == "awaiting-human", "{}", world.trace().await);
+    let head = world.pull(issue).head_sha;
+    let path = format!("/repos/{REPOSITORY}/commits/{head}");
+    let commit = world.mona().request("GET", &path, serde_json::Value::Null).unwrap();
+    for who in ["author", "committer"] {
+        assert_eq!(commit["commit"][who]["name"], "pairbot[bot]", "{commit}");
+    }
+    assert!(!commit["commit"]["message"].as_str().unwrap().contains("Approved-by"), "{commit}");
+    assert_eq!(world.commits(issue).len(), 1);
+    let file = |path| world.stage.github.file(REPOSITORY, &head, path).unwrap();
+    assert_eq!((file("one.txt").as_deref(), file("hooked")), (Some("1\n"), None));
+}
