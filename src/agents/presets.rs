@@ -25,6 +25,7 @@ pub struct Preset {
     pub program: &'static str,
     provider: ProviderKind,
     arguments: &'static [&'static str],
+    stdin: Option<&'static str>,
     environment: &'static [(&'static str, &'static str)],
     files: &'static [(&'static str, &'static str)],
     options: &'static [(&'static str, &'static str)],
@@ -92,17 +93,28 @@ const OPENCODE_GATEWAY_AND_TOOLS: &str = r#"{"autoupdate":false,"share":"disable
 const GEMINI_ENVIRONMENT: &[(&str, &str)] =
     &[("GEMINI_API_KEY", "{token}"), ("GOOGLE_GEMINI_BASE_URL", "{gateway}"), ("GEMINI_MODEL", "{model}")];
 
-const GEMINI_LOGIN: &str = r#"{"security":{"auth":{"selectedType":"gemini-api-key"}}}"#;
+/// Whatever it asks a model for by the way goes to the one that is allowed; by itself it takes a smaller one for some of
+/// it. Without what the provider would fetch or search, which the gateway does not let through.
+const GEMINI_SETTINGS: &str = r#"{"security":{"auth":{"selectedType":"gemini-api-key"}},"privacy":{"usageStatisticsEnabled":false},"tools":{"exclude":["google_web_search","web_fetch"]},"modelConfigs":{"customOverrides":[{"match":{"overrideScope":"core"},"modelConfig":{"model":"{model}"}}]}}"#;
 
-const GEMINI_LOGIN_AND_TOOLS: &str = r#"{"security":{"auth":{"selectedType":"gemini-api-key"}},"mcpServers":{"pairbot":{"command":"{pairbot}","args":["mcp","--socket","{task_socket}"],"trust":true}}}"#;
+const GEMINI_SETTINGS_AND_TOOLS: &str = r#"{"security":{"auth":{"selectedType":"gemini-api-key"}},"privacy":{"usageStatisticsEnabled":false},"tools":{"exclude":["google_web_search","web_fetch"]},"modelConfigs":{"customOverrides":[{"match":{"overrideScope":"core"},"modelConfig":{"model":"{model}"}}]},"mcpServers":{"pairbot":{"command":"{pairbot}","args":["mcp","--socket","{task_socket}"],"trust":true}}}"#;
+
+/// A provider of our own making: with the one that it brings, titles and summaries are asked of a smaller model.
+const GOOSE_FILES: &[(&str, &str)] = &[(
+    ".config/goose/custom_providers/pairbot.json",
+    r#"{"name":"pairbot","engine":"anthropic","display_name":"Pairbot","description":"The gateway","api_key_env":"ANTHROPIC_API_KEY","base_url":"{gateway}","models":[{"name":"{model}","context_limit":200000}],"fast_model":"{model}","supports_streaming":true,"requires_auth":true}"#,
+)];
 
 const GOOSE_ENVIRONMENT: &[(&str, &str)] = &[
-    ("GOOSE_PROVIDER", "anthropic"),
+    ("GOOSE_PROVIDER", "pairbot"),
     ("GOOSE_MODEL", "{model}"),
-    ("ANTHROPIC_HOST", "{gateway}"),
     ("ANTHROPIC_API_KEY", "{token}"),
     ("GOOSE_DISABLE_KEYRING", "1"),
     ("GOOSE_MODE", "auto"),
+    // Calls that nobody here reads the answers of.
+    ("GOOSE_DISABLE_SESSION_NAMING", "true"),
+    ("GOOSE_DISABLE_TOOL_CALL_SUMMARY", "true"),
+    ("GOOSE_TELEMETRY_OFF", "1"),
 ];
 
 /// The table. Of an agent's rows the first is meant where nothing says otherwise.
@@ -127,6 +139,7 @@ pub const PRESETS: &[Preset] = &[
             "--mcp-config",
             r#"{"mcpServers":{"pairbot":{"command":"{pairbot}","args":["mcp","--socket","{task_socket}"]}}}"#,
         ],
+        stdin: None,
         environment: CLAUDE_ENVIRONMENT,
         files: &[],
         options: &[],
@@ -139,6 +152,7 @@ pub const PRESETS: &[Preset] = &[
         program: "claude-agent-acp",
         provider: ProviderKind::Anthropic,
         arguments: &[],
+        stdin: None,
         environment: CLAUDE_ENVIRONMENT,
         files: &[],
         options: &[("mode", "bypassPermissions")],
@@ -157,6 +171,7 @@ pub const PRESETS: &[Preset] = &[
             "--dangerously-bypass-approvals-and-sandbox",
             "{prompt}",
         ],
+        stdin: None,
         environment: CODEX_ENVIRONMENT,
         files: &[(".codex/config.toml", CODEX_GATEWAY_AND_TOOLS)],
         options: &[],
@@ -169,6 +184,7 @@ pub const PRESETS: &[Preset] = &[
         program: "codex-acp",
         provider: ProviderKind::OpenAi,
         arguments: &[],
+        stdin: None,
         environment: CODEX_ENVIRONMENT,
         files: &[(".codex/config.toml", CODEX_GATEWAY)],
         options: &[("mode", "agent-full-access")],
@@ -180,7 +196,9 @@ pub const PRESETS: &[Preset] = &[
         measured: "opencode 1.18.33",
         program: "opencode",
         provider: ProviderKind::Anthropic,
-        arguments: &["run", "--format", "json", "{prompt}"],
+        arguments: &["run", "--format", "json"],
+        // An argument with a space in it reaches the model in quotes, and with every quote in it escaped.
+        stdin: Some("{prompt}"),
         environment: &[
             ("OPENCODE_CONFIG_CONTENT", OPENCODE_GATEWAY_AND_TOOLS),
             ("OPENCODE_DISABLE_AUTOUPDATE", "1"),
@@ -198,6 +216,7 @@ pub const PRESETS: &[Preset] = &[
         program: "opencode",
         provider: ProviderKind::Anthropic,
         arguments: &["acp"],
+        stdin: None,
         environment: &[
             ("OPENCODE_CONFIG_CONTENT", OPENCODE_GATEWAY),
             ("OPENCODE_DISABLE_AUTOUPDATE", "1"),
@@ -215,8 +234,9 @@ pub const PRESETS: &[Preset] = &[
         program: "gemini",
         provider: ProviderKind::Gemini,
         arguments: &["--skip-trust", "-y", "-o", "json", "-p", "{prompt}"],
+        stdin: None,
         environment: GEMINI_ENVIRONMENT,
-        files: &[(".gemini/settings.json", GEMINI_LOGIN_AND_TOOLS)],
+        files: &[(".gemini/settings.json", GEMINI_SETTINGS_AND_TOOLS)],
         options: &[],
         meta: None,
     },
@@ -227,8 +247,9 @@ pub const PRESETS: &[Preset] = &[
         program: "gemini",
         provider: ProviderKind::Gemini,
         arguments: &["--acp", "--skip-trust"],
+        stdin: None,
         environment: GEMINI_ENVIRONMENT,
-        files: &[(".gemini/settings.json", GEMINI_LOGIN)],
+        files: &[(".gemini/settings.json", GEMINI_SETTINGS)],
         options: &[("mode", "yolo")],
         meta: None,
     },
@@ -250,8 +271,9 @@ pub const PRESETS: &[Preset] = &[
             "-t",
             "{prompt}",
         ],
+        stdin: None,
         environment: GOOSE_ENVIRONMENT,
-        files: &[],
+        files: GOOSE_FILES,
         options: &[],
         meta: None,
     },
@@ -262,8 +284,9 @@ pub const PRESETS: &[Preset] = &[
         program: "goose",
         provider: ProviderKind::Anthropic,
         arguments: &["acp", "--with-builtin", "developer"],
+        stdin: None,
         environment: GOOSE_ENVIRONMENT,
-        files: &[],
+        files: GOOSE_FILES,
         options: &[],
         meta: None,
     },
@@ -303,6 +326,7 @@ impl Preset {
             provider: self.provider,
             program: program.unwrap_or_else(|| self.program.to_owned()),
             arguments: self.arguments.iter().map(|argument| (*argument).to_owned()).collect(),
+            stdin: self.stdin.map(str::to_owned),
             environment: owned(self.environment),
             files: owned(self.files),
             options: owned(self.options),
@@ -330,7 +354,8 @@ mod tests {
     fn every_row_calls_its_models_through_the_gateway_with_the_tasks_token_and_names_the_model() {
         for preset in PRESETS {
             let spec = preset.spec("x".parse().unwrap(), None);
-            let mut given = format!("{:?} {:?} {:?}", spec.arguments, spec.environment, spec.files);
+            let mut given =
+                format!("{:?} {:?} {:?} {:?}", spec.arguments, spec.stdin, spec.environment, spec.files);
             given.push_str(&spec.meta.unwrap_or_default());
             for needed in ["{gateway}", "{token}", "{model}"] {
                 assert!(given.contains(needed), "{} {:?} has no {needed}", preset.agent, preset.manner);
@@ -357,6 +382,37 @@ mod tests {
         assert_eq!(page.matches("| command | `").count() + page.matches("| acp | `").count(), PRESETS.len());
         for placeholder in crate::agents::vendor::PLACEHOLDERS {
             assert!(page.contains(&format!("`{{{placeholder}}}`")), "{placeholder}");
+        }
+    }
+
+    #[test]
+    fn a_program_that_is_not_talked_with_is_told_its_prompt_once() {
+        for preset in PRESETS {
+            let told =
+                preset.arguments.iter().chain(&preset.stdin).filter(|text| **text == "{prompt}").count();
+            let expected = usize::from(preset.manner == Manner::Command);
+            assert_eq!(told, expected, "{} {}", preset.agent, preset.manner.as_str());
+        }
+        // It puts a prompt that is an argument in quotes, and a backslash before each quote in it.
+        let opencode = pick("opencode", Some(Manner::Command), None).unwrap();
+        assert_eq!(opencode.stdin, Some("{prompt}"));
+    }
+
+    /// Other models than the one that a task may call are not let through, and what each of these would ask of them is
+    /// lost, or tried again and again.
+    #[test]
+    fn what_an_agent_asks_by_the_way_it_asks_the_model_that_is_allowed() {
+        let all =
+            |agent: &'static str| of(agent).flat_map(|preset| preset.environment.iter().chain(preset.files));
+        for (agent, needed) in [
+            ("claude", "ANTHROPIC_SMALL_FAST_MODEL"),
+            ("opencode", r#""small_model":"pairbot/{model}""#),
+            ("gemini", r#""match":{"overrideScope":"core"},"modelConfig":{"model":"{model}"}"#),
+            ("goose", r#""fast_model":"{model}""#),
+        ] {
+            let rows = all(agent)
+                .filter(|(name, text)| *name == needed && *text == "{model}" || text.contains(needed));
+            assert_eq!(rows.count(), of(agent).count(), "{agent}");
         }
     }
 

@@ -87,8 +87,8 @@ fn listed(entry: &str) -> Result<AgentSpec, String> {
 }
 
 /// What a table may hold.
-const KEYS: [&str; 8] =
-    ["command", "environment", "files", "kind", "options", "preset", "provider", "read_only"];
+const KEYS: [&str; 9] =
+    ["command", "environment", "files", "kind", "options", "preset", "provider", "read_only", "stdin"];
 
 /// An agent as a table of the file says it: a preset with something changed, or one of the operator's own.
 fn tabled(key: &str, table: &toml::Table) -> Result<AgentSpec, String> {
@@ -104,6 +104,8 @@ fn tabled(key: &str, table: &toml::Table) -> Result<AgentSpec, String> {
             // A program alone keeps the preset's arguments; whoever gives some gives all.
             if let Some([_, arguments @ ..]) = command.as_deref().filter(|words| words.len() > 1) {
                 spec.arguments = arguments.to_vec();
+                // Nor is it told its prompt twice.
+                spec.stdin.take_if(|_| arguments.iter().any(|argument| argument.contains("{prompt")));
             }
             spec
         }
@@ -119,6 +121,14 @@ fn tabled(key: &str, table: &toml::Table) -> Result<AgentSpec, String> {
         Some("gemini") => spec.provider = ProviderKind::Gemini,
         Some(other) => return Err(format!("`{other}` is none of `anthropic`, `openai`, `gemini`")),
         None => {}
+    }
+    if let Some(stdin) = text(table, "stdin")? {
+        spec.stdin = Some(stdin.to_owned());
+    }
+    if spec.manner == Manner::Acp && spec.stdin.is_some() {
+        return Err(
+            "`stdin` is for the kind `command`; over `acp` standard input is the protocol's".to_owned()
+        );
     }
     spec.environment.extend(pairs(table, "environment")?);
     spec.files.extend(pairs(table, "files")?);
@@ -147,6 +157,7 @@ fn own(key: &str, kind: Option<Manner>, command: Option<Vec<String>>) -> Result<
         provider: ProviderKind::Anthropic,
         program,
         arguments: words.collect(),
+        stdin: None,
         environment: BTreeMap::new(),
         files: BTreeMap::new(),
         options: BTreeMap::new(),

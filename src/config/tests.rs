@@ -286,6 +286,11 @@ options = { mode = "free" }
 [agents.twin]
 preset = "codex"
 kind = "acp"
+
+[agents.reader]
+preset = "goose"
+command = ["goose", "run", "-i", "-"]
+stdin = "{prompt}"
 "#;
     let agents = allowed(&[], file);
     let of = |name: &str| agents.iter().find(|spec| spec.name.as_str() == name).unwrap();
@@ -298,6 +303,7 @@ kind = "acp"
         ("/opt/house/agent", 1, 1)
     );
     assert_eq!((of("twin").manner, of("twin").program.as_str()), (Manner::Acp, "codex-acp"));
+    assert_eq!((of("reader").arguments.len(), of("reader").stdin.as_deref()), (3, Some("{prompt}")));
 }
 
 #[test]
@@ -316,6 +322,11 @@ fn what_is_wrong_with_agents_is_told_with_what_is_allowed() {
         ("", "[agents.house]\nkind = \"acp\"\ncommand = \"x\"", "`command` is not a list of strings"),
         ("", "[agents.house]\npreset = \"goose\"\ncomand = []", "unknown key `comand`"),
         ("", "[agents.house]\npreset = \"goose\"\nfiles = { \"../x\" = \"\" }", "not below the agent's home"),
+        (
+            "",
+            "[agents.goose]\nkind = \"acp\"\nstdin = \"{prompt}\"",
+            "over `acp` standard input is the protocol's",
+        ),
         ("", "[agents]\nclaude = 3", "must be a table"),
     ] {
         let told = wrong(list, file);

@@ -112,6 +112,10 @@ pub(crate) fn answer(scripts: &[Script], conversation: &Conversation) -> Reply {
     let Some(brief) = &conversation.brief else {
         return Reply::say("The scripted model answers conversations that begin with a brief.");
     };
+    // Vendors' agents ask by the way for a title or a summary of what they were told. No step of a script says that.
+    if conversation.tools.is_empty() {
+        return Reply::say(&brief.title);
+    }
     // The latest wins, so that a test can replace a story.
     let script = scripts.iter().rev().find(|script| script.title == brief.title);
     match (script.and_then(|script| script.part(&brief.role)), &brief.role) {

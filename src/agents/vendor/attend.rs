@@ -141,9 +141,10 @@ impl Job<'_> {
         };
         let why = tokio::select! {
             biased;
+            // First, because an agent that hears of it may end at once, and say that it failed.
+            () = door.refused() => budget_exhausted(door),
             ended = &mut working => return ended,
             () = ports.stop.cancelled() => End::Stopped,
-            () = door.refused() => budget_exhausted(door),
             () = satisfied => End::HandedIn,
             () = clock.sleep_until(self.limits.deadline) => End::TimedOut,
         };

@@ -13,7 +13,7 @@ use crate::agents::outcome::AgentFailure;
 use crate::ports::CommandSpec;
 use crate::sandbox::{self, Cage, Sandbox, Socket, TreeAccess};
 
-/// The names that arguments, environment and files of an agent may hold in braces.
+/// The names that arguments, standard input, environment and files of an agent may hold in braces.
 pub const PLACEHOLDERS: [&str; 8] =
     ["gateway", "home", "model", "pairbot", "prompt", "prompt_file", "task_socket", "token"];
 
@@ -100,17 +100,10 @@ impl Outfit {
         files.extend(spec.files.iter().map(|(path, text)| (home.join(path), fill(text))));
         write(home, files).await?;
 
-        let mut environment = BTreeMap::from([
-            ("PATH".to_owned(), path_with(&inside(&program))),
-            ("TERM".to_owned(), "dumb".to_owned()),
-            ("LANG".to_owned(), "C.UTF-8".to_owned()),
-        ]);
-        // For agents that commit in their own repository; nobody reads those commits.
-        for who in ["AUTHOR", "COMMITTER"] {
-            environment.insert(format!("GIT_{who}_NAME"), spec.name.to_string());
-            environment.insert(format!("GIT_{who}_EMAIL"), format!("{}@localhost", spec.name));
-        }
+        let mut environment = usual_environment(spec, &inside(&program));
         environment.extend(spec.environment.iter().map(|(name, value)| (name.clone(), fill(value))));
+        let stdin =
+            spec.stdin.as_ref().map(|template| filled(template, &with_whole_prompt(&values, needs.prompt)));
         let listen = format!("127.0.0.1:{port}");
         let mut arguments: Vec<String> =
             ["relay", "--listen", &listen, "--socket", &gateway_socket, "--"].map(str::to_owned).to_vec();
@@ -121,7 +114,7 @@ impl Outfit {
             arguments,
             directory: needs.worktree.to_owned(),
             environment,
-            stdin: Vec::new(),
+            stdin: stdin.unwrap_or_default().into_bytes(),
             timeout: needs.timeout,
             output_bytes_max: OUTPUT_BYTES_MAX,
         };
@@ -142,6 +135,28 @@ fn cage(needs: &Needs<'_>, program: &Path, home: &Path) -> Cage {
     }
     cage.read_only.extend(needs.spec.read_only.iter().cloned());
     cage
+}
+
+/// What every agent has in its environment.
+fn usual_environment(spec: &AgentSpec, program: &str) -> BTreeMap<String, String> {
+    let mut environment = BTreeMap::from([
+        ("PATH".to_owned(), path_with(program)),
+        ("TERM".to_owned(), "dumb".to_owned()),
+        ("LANG".to_owned(), "C.UTF-8".to_owned()),
+    ]);
+    // For agents that commit in their own repository; nobody reads those commits.
+    for who in ["AUTHOR", "COMMITTER"] {
+        environment.insert(format!("GIT_{who}_NAME"), spec.name.to_string());
+        environment.insert(format!("GIT_{who}_EMAIL"), format!("{}@localhost", spec.name));
+    }
+    environment
+}
+
+/// The same values, and the prompt however long it is: standard input has no such limit as an argument has.
+fn with_whole_prompt<'a>(values: &BTreeMap<&'a str, String>, prompt: &str) -> BTreeMap<&'a str, String> {
+    let mut values = values.clone();
+    values.insert("prompt", prompt.to_owned());
+    values
 }
 
 fn path_with(program: &str) -> String {

@@ -28,7 +28,7 @@ impl Manner {
 
 /// One agent that the operator allows.
 ///
-/// Arguments, environment, files and `meta` may hold the names of [`PLACEHOLDERS`](super::PLACEHOLDERS) in braces.
+/// Arguments, environment, files, `stdin` and `meta` may hold the names of [`PLACEHOLDERS`](super::PLACEHOLDERS) in braces.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AgentSpec {
     /// What policies call it.
@@ -41,6 +41,9 @@ pub struct AgentSpec {
     pub program: String,
     /// Its arguments.
     pub arguments: Vec<String>,
+    /// What it reads on its standard input, which is empty otherwise; for those by command line. However long the
+    /// prompt is, it stands there whole.
+    pub stdin: Option<String>,
     /// Its environment beside what every agent gets.
     pub environment: BTreeMap<String, String>,
     /// Files in its home, by their path below it.

@@ -1,5 +1,5 @@
 //! `pairbot scripted-agent`: a small agent of its own, for tests and for operators who try a set-up. It is a program
-//! like any vendor's: started in the cage, it speaks the Agent Client Protocol or takes its prompt by argument, calls
+//! like any vendor's: started in the cage, it speaks the Agent Client Protocol or takes its prompt by argument or input, calls
 //! its model through the base URL in its environment, and takes the task's tools from the MCP server it is given. It
 //! shares no code with the other end of either protocol.
 
@@ -17,7 +17,7 @@ use self::model::{Heard, Model};
 /// How many answers of the model one task may have.
 const ANSWERS_MAX: usize = 100;
 
-/// Takes one turn for a prompt given by argument.
+/// Takes one turn for a prompt given by command line.
 pub async fn prompt(text: &str, task_socket: Option<String>) -> anyhow::Result<()> {
     let program = std::env::current_exe()?.to_string_lossy().into_owned();
     let server = task_socket

@@ -26,6 +26,7 @@ fn agent(name: &str, manner: Manner, command: &[&str]) -> AgentSpec {
         provider: ProviderKind::Anthropic,
         program: (*program).to_owned(),
         arguments: arguments.iter().map(|argument| (*argument).to_owned()).collect(),
+        stdin: None,
         environment: [
             ("ANTHROPIC_BASE_URL", "{gateway}"),
             ("ANTHROPIC_API_KEY", "{token}"),
@@ -49,6 +50,12 @@ fn by_protocol(name: &str) -> AgentSpec {
 fn by_command(name: &str) -> AgentSpec {
     let line = [PAIRBOT, "scripted-agent", "--prompt", "{prompt}", "--task-socket", "{task_socket}"];
     agent(name, Manner::Command, &line)
+}
+
+/// The scripted agent, by its command line, with its prompt on standard input.
+fn by_input(name: &str) -> AgentSpec {
+    let line = [PAIRBOT, "scripted-agent", "--prompt", "-", "--task-socket", "{task_socket}"];
+    AgentSpec { stdin: Some("{prompt}".to_owned()), ..agent(name, Manner::Command, &line) }
 }
 
 /// What is said to speak the protocol and is a line of shell.
@@ -114,6 +121,30 @@ pull merged: Give a volume discount
     );
     assert_eq!(account.reserved, Money::ZERO);
     world.nothing_else_happened().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_prompt_on_standard_input_arrives_whole_and_unchanged() {
+    const WORDS: &str = r#"Write "one", not 'two'; $HOME, `date`, {token} and \ stay as they are."#;
+    let agents = vec![by_input("scribe")];
+    let world = World::with(|settings| {
+        caged(settings, agents, &created_by("scribe"));
+        // More than an argument holds, together with the issue.
+        set_file(settings, "AGENTS.md", &"Be brief.\n".repeat(2_000));
+    });
+    let world = world.await;
+    world.models().add_script(Script::for_title("Be long").creator_with(|conversation| {
+        let heard = conversation.first_text();
+        match conversation.turn() {
+            0 if heard.len() > 102_400 && heard.contains(WORDS) => Reply::write_file("one.txt", "1\n"),
+            1 => Reply::hand_in("Write one", "As asked.", []),
+            _ => Reply::say(format!("{} bytes arrived, and not what was said", heard.len())),
+        }
+    }));
+    let issue = world.stage.open_issue("Be long", &format!("{}\n{WORDS}", "€".repeat(30_000))).unwrap();
+    world.label(issue).await;
+    assert_eq!(world.phase(issue).await, "awaiting-human", "{}", world.status(issue));
+    assert_eq!(world.pull(issue).title, "Write one");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,20 +1,21 @@
-//! The main job with real agents of other vendors: each as creator and another as reviewer, in the real cage, through the
-//! real gateway, against scripted models. Run by `scripts/test-agents`, which installs them; who is not installed is
-//! named and skipped.
+//! The main job with real agents of other vendors: each way to run each of them as creator and as reviewer, beside
+//! another, in the real cage, through the real gateway, against scripted models. Run by `scripts/test-agents`, which
+//! installs them, runs the stories of those that are there and names the others: a story's name says whom it needs.
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
-use std::path::Path;
+use std::fmt::Write as _;
 
 use pairbot::agents::presets;
 use pairbot::agents::vendor::{AgentSpec, Manner};
-use pairbot_model_sim::{Conversation, Reply, Script};
+use pairbot_model_sim::{Conversation, Provider, Reply, Script};
 use serde_json::json;
 
 use super::agents::caged;
 use super::world::World;
 
 const TITLE: &str = "Say hello";
+/// What a prompt must not lose on its way, and a model writes into a file.
+const WORDS: &str = r#"Write "hello" and not 'hullo'; $HOME, `date` and \ stay as they are."#;
 
 /// Where agents were installed: `claude=/path/to/bin,codex=…`.
 fn installed() -> BTreeMap<String, String> {
@@ -23,11 +24,13 @@ fn installed() -> BTreeMap<String, String> {
     pairs.map(|(agent, folder)| (agent.to_owned(), folder.to_owned())).collect()
 }
 
-/// The preset with the program that was installed; none if there is none.
-fn real(agent: &str, manner: Manner, name: &str) -> Option<AgentSpec> {
+/// The preset with the program that was installed.
+fn real((agent, manner): (&str, Manner), name: &str) -> AgentSpec {
     let preset = presets::pick(agent, Some(manner), None).unwrap();
-    let program = format!("{}/{}", installed().get(agent)?, preset.program);
-    Path::new(&program).exists().then(|| preset.spec(name.parse().unwrap(), Some(program)))
+    let folders = installed();
+    let folder = folders.get(agent);
+    let folder = folder.unwrap_or_else(|| panic!("{agent} is not installed; scripts/test-agents does that"));
+    preset.spec(name.parse().unwrap(), Some(format!("{folder}/{}", preset.program)))
 }
 
 /// The tool that ends so, as the agent offers it.
@@ -37,14 +40,23 @@ fn tool<'a>(conversation: &'a Conversation, end: &str) -> Option<&'a str> {
 
 /// A command by whatever tool the agent has for one.
 fn command(conversation: &Conversation, line: &str) -> Reply {
+    let words = json!({ "command": ["sh", "-c", line] });
     let known = [
         ("Bash", json!({ "command": line, "description": "Write a file" })),
         ("bash", json!({ "command": line, "description": "Write a file" })),
         ("exec_command", json!({ "cmd": line })),
         ("shell_command", json!({ "command": line })),
-        ("shell", json!({ "command": ["sh", "-c", line] })),
-        ("local_shell", json!({ "command": ["sh", "-c", line] })),
         ("run_shell_command", json!({ "command": line })),
+        // Goose calls it so, too, and takes a line.
+        (
+            "shell",
+            if conversation.provider == Provider::OpenAi {
+                words.clone()
+            } else {
+                json!({ "command": line })
+            },
+        ),
+        ("local_shell", words),
     ];
     let offered = known.into_iter().find(|(name, _)| conversation.offers(name));
     match offered {
@@ -56,6 +68,9 @@ fn command(conversation: &Conversation, line: &str) -> Reply {
 fn script() -> Script {
     Script::for_title(TITLE)
         .creator_with(|conversation| match (conversation.turn(), tool(conversation, "hand_in")) {
+            (0, _) if !conversation.first_text().contains(WORDS) => {
+                Reply::say(format!("The issue's words are not in {}", conversation.first_text()))
+            }
             (0, _) => command(conversation, "printf 'hello\\n' > hello.txt"),
             (1, Some(hand_in)) => {
                 Reply::call(hand_in, json!({ "title": "Say hello", "summary": "As asked.", "answers": [] }))
@@ -64,7 +79,7 @@ fn script() -> Script {
         })
         .other_reviewers_with(|conversation| {
             match (conversation.turn(), tool(conversation, "submit_review")) {
-                (0, Some(submit)) => {
+                (0, Some(submit)) if conversation.first_text().contains(WORDS) => {
                     Reply::call(submit, json!({ "summary": "Read: it says hello.", "findings": [] }))
                 }
                 _ => Reply::say("It is read."),
@@ -72,51 +87,48 @@ fn script() -> Script {
         })
 }
 
-fn tell(line: &str) {
-    let _gone = std::io::stderr().lock().write_all(format!("{line}\n").as_bytes());
+/// What can be told of a run that went another way.
+async fn told(world: &World, issue: u64) -> String {
+    let mut told = String::new();
+    for call in world.models().ledger() {
+        let role = call.brief.map(|brief| brief.role);
+        let (number, status, turn) = (call.number, call.status, call.turn);
+        writeln!(told, "{number} {status} {} turn {turn} {role:?} {:?}", call.model, call.refusal).unwrap();
+    }
+    format!("{told}{}\n{}", world.status(issue), world.trace().await)
 }
 
-/// One run from label to merge; says which part was skipped if one was.
+/// One run from label to merge.
 async fn plays(creator: (&str, Manner), reviewer: (&str, Manner)) {
-    let mut agents = Vec::new();
-    for ((agent, manner), name) in [(creator, "scribe"), (reviewer, "critic")] {
-        let Some(spec) = real(agent, manner, name) else {
-            tell(&format!("SKIPPED: {agent} ({}) is not installed", manner.as_str()));
-            return;
-        };
-        agents.push(spec);
-    }
+    let agents = vec![real(creator, "scribe"), real(reviewer, "critic")];
     let policy = "creator: { agent: scribe }\nreviewers:\n  correctness: { agent: critic }\n  maintainability:\ngates: { ci: false }\n";
     let world = World::with(|settings| caged(settings, agents, policy)).await;
-    let issue = world.issue_of(script());
+    world.models().add_script(script());
+    let issue = world.stage.open_issue(TITLE, WORDS).unwrap();
     world.label(issue).await;
     let phase = world.phase(issue).await;
-    if phase != "awaiting-human" {
-        for call in world.models().ledger() {
-            let role = call.brief.map(|brief| brief.role);
-            let (number, status, turn) = (call.number, call.status, call.turn);
-            tell(&format!("{number} {status} {} turn {turn} {role:?} {:?}", call.model, call.refusal));
-        }
-        panic!("{phase}\n{}\n{}", world.status(issue), world.trace().await);
-    }
-    assert_eq!(world.pull(issue).title, "Say hello");
+    assert_eq!(phase, "awaiting-human", "{}", told(&world, issue).await);
+    assert_eq!(world.pull(issue).title, "Say hello", "{}", told(&world, issue).await);
     world.merge(issue).await;
     assert_eq!(world.phase(issue).await, "merged");
     let account = world.store().budget(world.run(issue).await.id).await.unwrap();
     let billed = world.models().usage();
     assert_eq!(account.usage.output_tokens, billed.output_tokens, "the gateway counts what the models do");
     assert_eq!(account.usage.input_tokens, billed.input_tokens, "the gateway counts what the models do");
+    // A client that sends what its provider would refuse is no client to measure with.
+    let ledger = world.models().ledger();
+    assert!(ledger.iter().all(|call| call.status == 200), "{}", told(&world, issue).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs real agents: scripts/test-agents"]
-async fn claude_creates_over_acp_and_codex_reviews() {
+async fn claude_creates_over_acp_and_codex_reviews_by_command() {
     plays(("claude", Manner::Acp), ("codex", Manner::Command)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs real agents: scripts/test-agents"]
-async fn claude_creates_by_command_and_opencode_reviews() {
+async fn claude_creates_by_command_and_opencode_reviews_by_command() {
     plays(("claude", Manner::Command), ("opencode", Manner::Command)).await;
 }
 
@@ -128,8 +140,8 @@ async fn codex_creates_over_acp_and_claude_reviews_over_acp() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs real agents: scripts/test-agents"]
-async fn codex_creates_by_command_and_claude_reviews() {
-    plays(("codex", Manner::Command), ("claude", Manner::Command)).await;
+async fn codex_creates_by_command_and_gemini_reviews_by_command() {
+    plays(("codex", Manner::Command), ("gemini", Manner::Command)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -140,6 +152,30 @@ async fn opencode_creates_over_acp_and_codex_reviews_over_acp() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs real agents: scripts/test-agents"]
-async fn opencode_creates_by_command_and_claude_reviews() {
+async fn opencode_creates_by_command_and_claude_reviews_by_command() {
     plays(("opencode", Manner::Command), ("claude", Manner::Command)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs real agents: scripts/test-agents"]
+async fn gemini_creates_over_acp_and_goose_reviews_by_command() {
+    plays(("gemini", Manner::Acp), ("goose", Manner::Command)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs real agents: scripts/test-agents"]
+async fn gemini_creates_by_command_and_goose_reviews_over_acp() {
+    plays(("gemini", Manner::Command), ("goose", Manner::Acp)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs real agents: scripts/test-agents"]
+async fn goose_creates_over_acp_and_opencode_reviews_over_acp() {
+    plays(("goose", Manner::Acp), ("opencode", Manner::Acp)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs real agents: scripts/test-agents"]
+async fn goose_creates_by_command_and_gemini_reviews_over_acp() {
+    plays(("goose", Manner::Command), ("gemini", Manner::Acp)).await;
 }

@@ -80,7 +80,7 @@ fn read(headers: &HeaderMap, body: &[u8], answered: bool) -> Result<Request, Ref
             system.push_str(&said_between(position, raw)?);
             continue;
         }
-        messages.push(message((position, messages.len()), raw, &mut marks)?);
+        add(&mut messages, position, raw, &mut marks)?;
     }
     let cache_mark = marks.last()?;
     check_order(&messages)?;
@@ -229,30 +229,23 @@ fn system(body: &Map<String, Value>, marks: &mut Marks) -> Result<String, Refusa
     }
 }
 
-/// Reads a message that stands at one position in the request, and at another among those that are kept.
-fn message((position, kept): (usize, usize), raw: &Value, marks: &mut Marks) -> Result<Message, Refusal> {
+/// Reads a message that stands at a position in the request. "Consecutive `user` or `assistant` turns in your request
+/// will be combined into a single turn."
+fn add(messages: &mut Vec<Message>, position: usize, raw: &Value, marks: &mut Marks) -> Result<(), Refusal> {
     let place = format!("messages.{position}");
-    let author = match text(raw, "role") {
-        Some("user") => Author::User,
-        Some("assistant") => Author::Assistant,
-        Some("system") => {
-            return Err(Refusal::invalid(
-                "messages: Unexpected role \"system\". The Messages API accepts a top-level `system` parameter, \
-                 not \"system\" as an input message role.",
-            ));
-        }
-        Some(_) | None => {
-            return Err(Refusal::invalid(format!("{place}.role: Input should be 'user' or 'assistant'")));
-        }
-    };
-    let mut message = Message::empty(author);
+    let author = author(&place, raw)?;
+    if messages.last().is_none_or(|last| last.author != author) {
+        messages.push(Message::empty(author));
+    }
+    let kept = messages.len().saturating_sub(1);
+    let Some(message) = messages.last_mut() else { return Ok(()) };
     match raw.get("content") {
         Some(Value::String(content)) if !content.is_empty() => message.add_text(content),
         Some(Value::Array(blocks)) if !blocks.is_empty() => {
             for (index, raw_block) in blocks.iter().enumerate() {
                 let place = format!("{place}.content.{index}");
                 marks.note(&place, kept, raw_block)?;
-                block(&place, raw_block, &mut message)?;
+                block(&place, raw_block, message)?;
             }
         }
         Some(Value::String(_) | Value::Array(_)) => {
@@ -261,7 +254,21 @@ fn message((position, kept): (usize, usize), raw: &Value, marks: &mut Marks) -> 
         Some(_) => return Err(Refusal::invalid(format!("{place}.content: Input should be a valid list"))),
         None => return Err(Refusal::invalid(format!("{place}.content: Field required"))),
     }
-    Ok(message)
+    Ok(())
+}
+
+fn author(place: &str, raw: &Value) -> Result<Author, Refusal> {
+    match text(raw, "role") {
+        Some("user") => Ok(Author::User),
+        Some("assistant") => Ok(Author::Assistant),
+        Some("system") => Err(Refusal::invalid(
+            "messages: Unexpected role \"system\". The Messages API accepts a top-level `system` parameter, \
+             not \"system\" as an input message role.",
+        )),
+        Some(_) | None => {
+            Err(Refusal::invalid(format!("{place}.role: Input should be 'user' or 'assistant'")))
+        }
+    }
 }
 
 fn block(place: &str, raw: &Value, message: &mut Message) -> Result<(), Refusal> {
@@ -339,31 +346,14 @@ fn tool_result(place: &str, raw: &Value) -> Result<ToolResult, Refusal> {
     Ok(ToolResult { call_id: call_id.to_owned(), text })
 }
 
-/// The API has come to join messages of one role in a row; it used to refuse them, and a client that keeps the order is
-/// right with both.
 fn check_order(messages: &[Message]) -> Result<(), Refusal> {
     match messages.first().map(|message| message.author) {
-        None => return Err(Refusal::invalid("messages: at least one message is required")),
+        None => Err(Refusal::invalid("messages: at least one message is required")),
         Some(Author::Assistant) => {
-            return Err(Refusal::invalid("messages: first message must use the \"user\" role"));
+            Err(Refusal::invalid("messages: first message must use the \"user\" role"))
         }
-        Some(Author::User) => {}
+        Some(Author::User) => Ok(()),
     }
-    for pair in messages.windows(2) {
-        if let [one, next] = pair
-            && one.author == next.author
-        {
-            let role = match one.author {
-                Author::User => "user",
-                Author::Assistant => "assistant",
-            };
-            return Err(Refusal::invalid(format!(
-                "messages: roles must alternate between \"user\" and \"assistant\", but found multiple \"{role}\" \
-                 roles in a row"
-            )));
-        }
-    }
-    Ok(())
 }
 
 /// Every call has its result in the next message, and every result its call in the message before.

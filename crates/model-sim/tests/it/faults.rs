@@ -177,7 +177,7 @@ async fn a_paused_turn_goes_on_where_it_was() {
     let body = request(Provider::Anthropic, &resent, true);
     let heard = hear(Provider::Anthropic, true, &send(&sim, Provider::Anthropic, &body).await);
     assert_eq!(heard.calls[0].name, "write_file");
-    // The client joins both halves to one message, as the roles must alternate.
+    // The client joins both halves to one message.
     let call = json!({ "type": "tool_use", "id": heard.calls[0].id, "name": "write_file", "input": {} });
     let result = json!({ "type": "tool_result", "tool_use_id": heard.calls[0].id, "content": "ok" });
     let joined = json!([

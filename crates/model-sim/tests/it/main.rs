@@ -11,3 +11,4 @@ mod player;
 mod responses;
 mod stories;
 mod usage;
+mod vendors;
