@@ -21,7 +21,7 @@ use pairbot::adapters::{SystemClock, SystemEntropy, SystemSpawner};
 use pairbot::config;
 use pairbot::ports::{CommandSpec, Spawner as _, Started};
 use pairbot::sandbox::{
-    Cage, PROGRAM, Sandbox, SandboxPorts, SandboxSettings, Standing, TreeAccess, establish,
+    Cage, PROGRAM, Sandbox, SandboxPorts, SandboxSettings, SlotUids, Standing, TreeAccess, establish,
 };
 use tokio::io::AsyncReadExt as _;
 
@@ -61,6 +61,8 @@ async fn sandbox(place: &Path) -> Arc<dyn Sandbox> {
         entropy: Arc::new(SystemEntropy),
     };
     let settings = SandboxSettings {
+        slots: SlotUids::default(),
+        control_groups: true,
         choice: config::Sandbox::Auto,
         scratch_dir: place.to_owned(),
         search_path: "/usr/local/bin:/usr/bin:/bin".to_owned(),

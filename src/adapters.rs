@@ -7,6 +7,8 @@ pub mod disk;
 pub mod entropy;
 pub mod foreground;
 pub mod manual_clock;
+#[cfg(target_os = "linux")]
+pub mod own_process;
 pub mod spawn;
 
 pub use clock::SystemClock;

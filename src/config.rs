@@ -24,6 +24,7 @@ use addresses::{server_url_of, url};
 use problem::Problems;
 
 use crate::sandbox::egress::{EgressRules, MalformedRule};
+use crate::sandbox::{MalformedUids, SlotUids};
 use crate::store::SharedLimits;
 
 /// Everything `pairbot serve` needs to know.
@@ -43,6 +44,8 @@ pub struct Config {
     pub budgets: SharedLimits,
     /// Whether agents may run commands.
     pub sandbox: Sandbox,
+    /// The users that cages are given where no namespaces can be made.
+    pub sandbox_uids: SlotUids,
     /// What programs in the sandbox can read of this machine besides its system, such as tools in `/opt`.
     pub sandbox_read_only: Vec<PathBuf>,
     /// Which hosts commands of gates may reach from the sandbox.
@@ -100,8 +103,12 @@ impl fmt::Display for Listen {
 /// Whether agents and gates may run commands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sandbox {
-    /// Only inside a sandbox; where there is none, they run nothing.
+    /// Only inside a sandbox, the first that holds; where there is none, they run nothing.
     Auto,
+    /// Only inside one that bubblewrap makes.
+    Bubblewrap,
+    /// Only as users of their own.
+    UserSlot,
     /// Also without one: the operator said that this is accepted.
     NoneAccepted,
 }
@@ -165,6 +172,7 @@ impl Config {
         let storage = StorageConfig::read(source, &mut problems);
         let budgets = budgets::read(source, &mut problems);
         let sandbox = sandbox(source, &mut problems);
+        let sandbox_uids = sandbox_uids(source, &mut problems);
         let sandbox_read_only = sandbox_read_only(source, &mut problems);
         let egress = egress(source, &mut problems);
         let models = ModelsConfig::read(source, &mut problems);
@@ -200,6 +208,7 @@ impl Config {
             storage,
             budgets,
             sandbox,
+            sandbox_uids,
             sandbox_read_only,
             egress,
             models,
@@ -319,9 +328,24 @@ fn drain(source: &Source, problems: &mut Problems) -> Option<Duration> {
 fn sandbox(source: &Source, problems: &mut Problems) -> Option<Sandbox> {
     match source.get("PAIRBOT_SANDBOX").as_deref() {
         None | Some("auto") => Some(Sandbox::Auto),
+        Some("bubblewrap") => Some(Sandbox::Bubblewrap),
+        Some("user-slot") => Some(Sandbox::UserSlot),
         Some("none-i-accept") => Some(Sandbox::NoneAccepted),
-        Some(_) => problems.add(source, "PAIRBOT_SANDBOX", "is neither `auto` nor `none-i-accept`"),
+        Some(_) => problems.add(
+            source,
+            "PAIRBOT_SANDBOX",
+            "is none of `auto`, `bubblewrap`, `user-slot` and `none-i-accept`",
+        ),
     }
+}
+
+fn sandbox_uids(source: &Source, problems: &mut Problems) -> SlotUids {
+    const NAME: &str = "PAIRBOT_SANDBOX_UIDS";
+    let Some(text) = source.get(NAME) else { return SlotUids::default() };
+    let uids = text.parse();
+    uids.unwrap_or_else(|error: MalformedUids| {
+        problems.add(source, NAME, &error.to_string()).unwrap_or_default()
+    })
 }
 
 fn sandbox_read_only(source: &Source, problems: &mut Problems) -> Option<Vec<PathBuf>> {

@@ -290,11 +290,16 @@ pub async fn sandbox(
         search_path: search_path(),
         read_only: config.sandbox_read_only.clone(),
         program: program.map(Path::to_owned),
+        slots: config.sandbox_uids,
+        control_groups: true,
     };
     let sandbox = sandbox::establish(ports, settings).await;
     match sandbox.standing() {
         Standing::Bubblewrap { gaps } if gaps.is_empty() => info!("sandbox: bubblewrap holds"),
-        standing @ (Standing::Bubblewrap { .. } | Standing::NoneAccepted | Standing::Unavailable { .. }) => {
+        standing @ (Standing::Bubblewrap { .. }
+        | Standing::UserSlot { .. }
+        | Standing::NoneAccepted
+        | Standing::Unavailable { .. }) => {
             warn!("sandbox: {standing}; `pairbot doctor` says what can be done");
         }
     }

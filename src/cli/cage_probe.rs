@@ -34,6 +34,9 @@ enum Attempt {
     },
     /// Takes this much memory
     Hog {
+        /// Keeps it
+        #[arg(long)]
+        stay: bool,
         /// Bytes
         bytes: usize,
     },
@@ -51,7 +54,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             say(&serde_json::to_string(&seen)?);
         }
         Attempt::Linger { name: _ } => look_around::linger(std::io::stdout().lock())?,
-        Attempt::Hog { bytes } => look_around::hog(*bytes),
+        Attempt::Hog { stay, bytes } => look_around::hog(*bytes, *stay),
         Attempt::Swarm { threads } => {
             if !look_around::swarm(*threads) {
                 return Ok(ExitCode::FAILURE);

@@ -17,7 +17,7 @@ use crate::config::{LogConfig, LogFormat, ModelsConfig, Sandbox, Source};
 use crate::demo::{MAINTAINER, Models, REPOSITORY, Stage, StageSettings, Summary, play, summarise};
 use crate::ports::Clock as _;
 use crate::redact::Redactor;
-use crate::sandbox::{self, SandboxPorts, SandboxSettings, Standing};
+use crate::sandbox::{self, SandboxPorts, SandboxSettings, SlotUids, Standing};
 use crate::server::{self, Tuning};
 use crate::telemetry;
 
@@ -80,6 +80,8 @@ async fn standing() -> anyhow::Result<Standing> {
         search_path: server::search_path(),
         read_only: Vec::new(),
         program: None,
+        slots: SlotUids::default(),
+        control_groups: true,
     };
     Ok(sandbox::establish(ports, settings).await.standing())
 }
@@ -117,6 +119,10 @@ impl Introduction {
         match &self.standing {
             Standing::Bubblewrap { .. } => {
                 "Commands of agents and gates run in a sandbox (bubblewrap), without network.".to_owned()
+            }
+            Standing::UserSlot { .. } => {
+                "Commands of agents and gates run in a sandbox (users of their own), without network."
+                    .to_owned()
             }
             Standing::NoneAccepted => NO_SANDBOX.to_owned(),
             Standing::Unavailable { probe, why } => format!("{NO_SANDBOX} It has none: {probe}: {why}."),
@@ -160,7 +166,7 @@ async fn once(arguments: &Arguments, story: &Story) -> anyhow::Result<ExitCode> 
     let (mut stage, introduction) = set(arguments.port).await?;
     if !arguments.json {
         say(&introduction.to_string());
-    } else if !matches!(introduction.standing, Standing::Bubblewrap { .. }) {
+    } else if !matches!(introduction.standing, Standing::Bubblewrap { .. } | Standing::UserSlot { .. }) {
         complain(&format!("pairbot: {}\n", introduction.commands()));
     }
     let issue = stage.open_issue(story.issue_title, story.issue_body)?;

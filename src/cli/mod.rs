@@ -15,6 +15,8 @@ mod relay;
 mod runs;
 mod scripted_agent;
 mod serve;
+#[cfg(target_os = "linux")]
+mod slot;
 mod verify_ledger;
 
 use std::io::Write as _;
@@ -62,6 +64,10 @@ enum Command {
     /// Tries from inside what a sandbox must prevent
     #[command(hide = true)]
     CageProbe(cage_probe::Arguments),
+    /// Makes a cage that is a user of its own
+    #[cfg(target_os = "linux")]
+    #[command(hide = true)]
+    Slot(slot::Arguments),
     /// Runs a program inside a cage, with the way to its models
     #[command(hide = true)]
     Relay(relay::Arguments),
@@ -97,6 +103,8 @@ pub fn main() -> ExitCode {
         Command::Mcp(arguments) => mcp::run(&arguments),
         Command::ScriptedAgent(arguments) => scripted_agent::run(arguments),
         Command::CageProbe(arguments) => cage_probe::run(&arguments),
+        #[cfg(target_os = "linux")]
+        Command::Slot(arguments) => slot::run(&arguments),
         Command::Relay(arguments) => relay::run(&arguments),
         Command::CheckPolicy { file } => {
             let checked = check_policy::check(file.as_deref());

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::problem::Problem;
 
 /// The names of all settings in the environment. In the file each is written in lower case and without `pairbot_`.
-pub const NAMES: [&str; 31] = [
+pub const NAMES: [&str; 32] = [
     "ANTHROPIC_API_KEY",
     "ANTHROPIC_BASE_URL",
     "APP_ID",
@@ -36,6 +36,7 @@ pub const NAMES: [&str; 31] = [
     "PAIRBOT_RETENTION_DAYS",
     "PAIRBOT_SANDBOX",
     "PAIRBOT_SANDBOX_READ_ONLY",
+    "PAIRBOT_SANDBOX_UIDS",
     "PORT",
     "PRIVATE_KEY",
     "PRIVATE_KEY_PATH",

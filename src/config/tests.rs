@@ -88,6 +88,7 @@ fn everything_wrong_is_told_at_once_with_its_place() {
         ("PAIRBOT_BUS", "kafka://broker"),
         ("PAIRBOT_DRAIN_SECONDS", "86400"),
         ("PAIRBOT_SANDBOX", "none"),
+        ("PAIRBOT_SANDBOX_UIDS", "0-99"),
         ("PAIRBOT_SANDBOX_READ_ONLY", "/opt/tools:relative"),
         ("PAIRBOT_EGRESS", "registry.example https://x"),
         ("LOG_LEVEL", "=="),
@@ -102,7 +103,8 @@ fn everything_wrong_is_told_at_once_with_its_place() {
         "PAIRBOT_DRAIN_SECONDS is not a number of seconds from 0 to 3600",
         "DATABASE_URL names a PostgreSQL database, which this build has no support for",
         "PAIRBOT_BUS names a queue that this build has no support for",
-        "PAIRBOT_SANDBOX is neither",
+        "PAIRBOT_SANDBOX is none of",
+        "PAIRBOT_SANDBOX_UIDS is not `FIRST-LAST`",
         "PAIRBOT_SANDBOX_READ_ONLY is not a list of absolute paths",
         "PAIRBOT_EGRESS holds something that is no host: `https://x`",
         "OPENAI_BASE_URL must not hold a user name or password",
@@ -124,6 +126,8 @@ fn the_environment_wins_over_the_file() {
     assert_eq!(config.storage.database, sqlite("/srv/pairbot.db"));
     let config = Config::load(&source(&[("APP_ID", "")]).with_file(default_file(), file)).unwrap();
     assert_eq!(load(&[("PAIRBOT_SANDBOX_READ_ONLY", "/opt:/srv/tools")]).sandbox_read_only.len(), 2);
+    assert_eq!(load(&[("PAIRBOT_SANDBOX", "user-slot")]).sandbox, Sandbox::UserSlot);
+    assert_eq!(load(&[("PAIRBOT_SANDBOX_UIDS", "300000-300001")]).sandbox_uids.first(), 300_000);
     assert_eq!(config.app.id, 99, "an empty variable is one that is not set");
 }
 

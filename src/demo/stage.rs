@@ -22,6 +22,7 @@ use crate::gateway::ProviderClient;
 use crate::github::HttpTransport;
 use crate::http::webhook::EVENTS;
 use crate::ports::Clock;
+use crate::sandbox::SlotUids;
 use crate::sandbox::egress::EgressRules;
 use crate::server::{Machine, Server, Tuning};
 use crate::store::SharedLimits;
@@ -249,6 +250,7 @@ fn config(
         },
         budgets: budgets::defaults(),
         sandbox,
+        sandbox_uids: SlotUids::default(),
         sandbox_read_only: Vec::new(),
         egress: EgressRules::default(),
         models,

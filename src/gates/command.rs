@@ -113,7 +113,9 @@ fn not_started(command: &CommandRun, error: &CageError) -> GateReport {
     let title = match error {
         CageError::Outgrown { .. } => "the command filled the disk and was ended",
         CageError::NotBuilt { .. } => "the sandbox of the command could not be built",
-        CageError::Unavailable { .. } | CageError::Spawn(_) => "the command could not be started",
+        CageError::Unavailable { .. } | CageError::NoSockets | CageError::Spawn(_) => {
+            "the command could not be started"
+        }
     };
     let error = untrusted::code(&error.to_string(), 500);
     let run = untrusted::fenced(&command.run, "sh", 1000);

@@ -9,6 +9,10 @@ use crate::text::untrusted;
 /// How many hosts are named.
 const HOSTS_MAX: usize = 30;
 
+/// What a report says where the operator named hosts, and the sandbox of the server lets nobody reach any.
+pub const NO_WAY_OUT: &str = "\n\nThe hosts of `PAIRBOT_EGRESS` are not reached from the sandbox of this server \
+                              (user-slot), in which nobody has a network: that needs bubblewrap.";
+
 #[derive(Default)]
 struct Sum {
     times: u32,

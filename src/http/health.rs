@@ -50,7 +50,7 @@ pub(super) async fn healthz() -> Response {
 /// Which layer holds. What a probe saw stays in the log and with the doctor: this page is open to everybody.
 fn sandbox_facts(standing: &Standing) -> Value {
     match standing {
-        Standing::Bubblewrap { gaps } => {
+        Standing::Bubblewrap { gaps } | Standing::UserSlot { gaps } => {
             let unbounded: Vec<String> = gaps.iter().map(|gap| gap.limit.to_string()).collect();
             json!({ "layer": standing.name(), "not_bounded": unbounded })
         }

@@ -9,7 +9,6 @@ mod arguments;
 mod filter;
 mod host;
 mod launch;
-mod outgrown;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,9 +19,10 @@ use self::filter::Filters;
 use self::host::Host;
 use self::launch::Launch;
 use super::control_group::ControlGroups;
+use super::probes::Layer;
 use super::{
-    Cage, CageError, Gap, HOME, PROGRAM, Sandbox, SandboxPorts, SandboxSettings, Standing, Unavailable,
-    WORKTREE,
+    Cage, CageError, Gap, HOME, Limit, PROGRAM, Sandbox, SandboxPorts, SandboxSettings, Standing,
+    Unavailable, WORKTREE, outgrown, system,
 };
 use crate::adapters::on_disk;
 use crate::ports::{CommandSpec, Ending, Finished, Process, Started};
@@ -30,7 +30,7 @@ use crate::ports::{CommandSpec, Ending, Finished, Process, Started};
 /// Cages made by bubblewrap.
 #[derive(Debug)]
 pub(super) struct Bubblewrap {
-    pub(super) ports: SandboxPorts,
+    ports: SandboxPorts,
     host: Host,
     filters: Filters,
     groups: Arc<ControlGroups>,
@@ -41,16 +41,11 @@ impl Bubblewrap {
     /// What is needed for cages on this machine. Whether they hold is for the probes to say.
     pub(super) async fn prepare(ports: SandboxPorts, settings: SandboxSettings) -> Result<Self, Unavailable> {
         let host = Host::look(&ports, settings).await?;
-        let filters =
-            Filters::make().map_err(|error| host::missing(format!("no filter of system calls: {error}")))?;
+        let filters = Filters::make()
+            .map_err(|error| system::missing(format!("no filter of system calls: {error}")))?;
         let groups = ControlGroups::open(&format!("{:016x}", ports.entropy.bits()));
         let gaps = groups.gaps().to_vec();
         Ok(Self { ports, host, filters, groups: Arc::new(groups), gaps })
-    }
-
-    /// Says that something is not bounded after all.
-    pub(super) fn concede(&mut self, gap: Gap) {
-        self.gaps.push(gap);
     }
 
     async fn launch(&self, command: CommandSpec, cage: &Cage) -> Result<Launch, CageError> {
@@ -66,6 +61,24 @@ impl Bubblewrap {
         let group = on_disk(move || groups.group(&limits)).await;
         let group = group.map_err(|error| not_built(format!("its control group cannot be made: {error}")))?;
         Launch::prepare(&self.host, &self.filters, &arguments, group, command).map_err(not_built)
+    }
+}
+
+impl Layer for Bubblewrap {
+    fn gaps(&self) -> &[Gap] {
+        &self.gaps
+    }
+
+    fn concede(&mut self, gap: Gap) {
+        self.gaps.push(gap);
+    }
+
+    fn program(&self) -> &Path {
+        &self.host.program
+    }
+
+    fn takes_time_to_notice(&self, _limit: Limit) -> bool {
+        false
     }
 }
 

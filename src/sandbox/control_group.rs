@@ -17,8 +17,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use self::place::{Tree, Version};
-use super::{CageLimits, Gap, Limit};
+use self::place::{Controller, Tree, Version};
+use super::{CageLimits, Gap};
 
 /// How the folders of all servers begin; their process id follows.
 const FOLDER_PREFIX: &str = "pairbot-";
@@ -41,7 +41,7 @@ pub(super) struct ControlGroups {
 struct Own {
     version: Version,
     folder: PathBuf,
-    limits: Vec<Limit>,
+    limits: Vec<Controller>,
 }
 
 impl ControlGroups {
@@ -53,9 +53,10 @@ impl ControlGroups {
         }
     }
 
-    fn nowhere(why: &str) -> Self {
-        let gap = |limit| Gap { limit, why: why.to_owned() };
-        Self::of(Vec::new(), vec![gap(Limit::Memory), gap(Limit::Processes)])
+    /// Makes none, for this reason.
+    pub(super) fn nowhere(why: &str) -> Self {
+        let gaps = Controller::ALL.map(|controller| Gap { limit: controller.bounds(), why: why.to_owned() });
+        Self::of(Vec::new(), gaps.into())
     }
 
     fn of(trees: Vec<Own>, gaps: Vec<Gap>) -> Self {
@@ -64,10 +65,10 @@ impl ControlGroups {
 
     fn under(trees: Vec<Tree>, name: &str) -> Self {
         let mut open: Vec<Own> = Vec::new();
-        let mut missing: BTreeMap<Limit, String> = [Limit::Memory, Limit::Processes]
+        let mut missing: BTreeMap<Controller, String> = Controller::ALL
             .into_iter()
-            .map(|limit| {
-                (limit, format!("no control group has the `{}` controller", place::controller(limit)))
+            .map(|controller| {
+                (controller, format!("no control group has the `{}` controller", controller.name()))
             })
             .collect();
         for tree in trees {
@@ -85,7 +86,8 @@ impl ControlGroups {
                 }
             }
         }
-        let gaps = missing.into_iter().map(|(limit, why)| Gap { limit, why }).collect();
+        let gaps =
+            missing.into_iter().map(|(controller, why)| Gap { limit: controller.bounds(), why }).collect();
         Self::of(open, gaps)
     }
 

@@ -114,9 +114,15 @@ pub fn linger(mut say: impl Write) -> io::Result<()> {
     }
 }
 
-/// Takes memory and uses it; returns if it was all given.
-pub fn hog(bytes: usize) {
-    black_box(vec![1_u8; bytes]);
+/// Takes memory and uses it; returns if it was all given, or keeps it as long as it is let.
+pub fn hog(bytes: usize, stay: bool) {
+    let taken = black_box(vec![1_u8; bytes]);
+    if stay {
+        loop {
+            std::thread::park();
+        }
+    }
+    drop(taken);
 }
 
 /// Starts threads, each of which counts as a process, and says whether all of them were given. They end with the process.

@@ -14,12 +14,23 @@ mod control_group;
 mod deaths;
 pub mod egress;
 mod establish;
+#[cfg(target_os = "linux")]
+mod handed;
 pub mod look_around;
 #[cfg(target_os = "linux")]
+mod outgrown;
+#[cfg(target_os = "linux")]
 mod probes;
+mod slot_uids;
 mod standing;
+#[cfg(target_os = "linux")]
+mod syscalls;
+#[cfg(target_os = "linux")]
+mod system;
 mod unavailable;
 mod uncaged;
+#[cfg(target_os = "linux")]
+pub mod user_slot;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -29,6 +40,7 @@ use async_trait::async_trait;
 use crate::ports::{CommandSpec, Finished, SpawnError, Started};
 
 pub use establish::{SandboxPorts, SandboxSettings, establish};
+pub use slot_uids::{MalformedUids, SlotUids};
 pub use standing::{Gap, Limit, Probe, Standing, ToldStanding};
 pub use unavailable::Unavailable;
 pub use uncaged::Uncaged;
@@ -134,6 +146,11 @@ pub enum CageError {
         /// What worktree and home may have.
         limit_bytes: u64,
     },
+    /// It needs sockets, and this layer lets nobody have any.
+    #[error(
+        "it needs sockets, and in the sandbox of this server (user-slot) nobody can make any: it needs bubblewrap"
+    )]
+    NoSockets,
     /// The program, or what builds the cage, could not be started.
     #[error(transparent)]
     Spawn(#[from] SpawnError),

@@ -16,12 +16,11 @@ use rustix::process::Pid;
 use tempfile::TempDir;
 use tokio::io::AsyncReadExt as _;
 
-use super::bubblewrap::Bubblewrap;
 use super::deaths::all_ended;
 use super::look_around::Seen;
-use super::{Cage, CageLimits, Gap, Limit, PROGRAM, Probe, Sandbox, TreeAccess, Unavailable};
+use super::{Cage, CageLimits, Gap, Limit, Probe, Sandbox, TreeAccess, Unavailable};
 use crate::adapters::on_disk;
-use crate::ports::{CommandSpec, Ending, Finished};
+use crate::ports::{CommandSpec, Ending, Entropy, Finished};
 
 /// How long one probe may take.
 const WITHIN: Duration = Duration::from_secs(20);
@@ -33,16 +32,33 @@ const MEMORY_TAKEN: u64 = 256 * 1024 * 1024;
 const PROCESSES: u32 = 24;
 const PROCESSES_TAKEN: u32 = 64;
 
+/// A kind of sandbox that is to be tried before it counts as one.
+pub(super) trait Layer: Sandbox {
+    /// What it does not give, as far as it is known.
+    fn gaps(&self) -> &[Gap];
+
+    /// Says that something is not bounded after all.
+    fn concede(&mut self, gap: Gap);
+
+    /// Our own binary, on the host.
+    fn program(&self) -> &Path;
+
+    /// Whether a limit is kept by looking from time to time, so that what is taken and given back at once is not seen.
+    fn takes_time_to_notice(&self, limit: Limit) -> bool;
+}
+
 /// What the probes are made with.
 struct Stage {
     directory: TempDir,
     listener: TcpListener,
     _socket: UnixListener,
     name: String,
+    /// Our own binary, as it is seen from inside.
+    program: String,
 }
 
 impl Stage {
-    fn set(scratch_dir: &Path, bits: u64) -> std::io::Result<Self> {
+    fn set(layer: &impl Layer, scratch_dir: &Path, bits: u64) -> std::io::Result<Self> {
         let directory = tempfile::Builder::new().prefix("probe-").tempdir_in(scratch_dir)?;
         for folder in ["tree", "home"] {
             fs::create_dir(directory.path().join(folder))?;
@@ -51,7 +67,9 @@ impl Stage {
         let name = format!("pairbot-canary-{bits:016x}");
         let socket = UnixListener::bind_addr(&SocketAddr::from_abstract_name(&name)?)?;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        Ok(Self { directory, listener, _socket: socket, name })
+        let mut stage = Self { directory, listener, _socket: socket, name, program: String::new() };
+        stage.program = layer.inside(&stage.cage(), layer.program()).to_string_lossy().into_owned();
+        Ok(stage)
     }
 
     fn cage(&self) -> Cage {
@@ -63,7 +81,7 @@ impl Stage {
     /// Our own binary, with what it shall try.
     fn command(&self, arguments: &[&str]) -> CommandSpec {
         CommandSpec {
-            program: PROGRAM.to_owned(),
+            program: self.program.clone(),
             arguments: ["cage-probe"].iter().chain(arguments).map(|word| (*word).to_owned()).collect(),
             directory: self.cage().worktree,
             environment: BTreeMap::from([("PATH".to_owned(), "/usr/local/bin:/usr/bin:/bin".to_owned())]),
@@ -75,16 +93,18 @@ impl Stage {
 }
 
 /// The layer, if it withstood every probe, with the gaps that were found.
-pub(super) async fn withstood(mut layer: Bubblewrap, scratch_dir: &Path) -> Result<Bubblewrap, Unavailable> {
-    let stage = Stage::set(scratch_dir, layer.ports.entropy.bits());
+pub(super) async fn withstood<L: Layer>(
+    mut layer: L,
+    entropy: &dyn Entropy,
+    scratch_dir: &Path,
+) -> Result<L, Unavailable> {
+    let stage = Stage::set(&layer, scratch_dir, entropy.bits());
     let stage =
         stage.map_err(|error| failed(Probe::Starts, format!("no canary can be laid out: {error}")))?;
     surroundings(&layer, &stage).await?;
     survivors(&layer, &stage).await?;
-    let gaps = layer.standing();
-    let super::Standing::Bubblewrap { gaps } = gaps else { return Ok(layer) };
     for limit in [Limit::Memory, Limit::Processes] {
-        if !gaps.iter().any(|gap| gap.limit == limit)
+        if !layer.gaps().iter().any(|gap| gap.limit == limit)
             && let Some(why) = exceeded(&layer, &stage, limit).await
         {
             layer.concede(Gap { limit, why });
@@ -98,7 +118,7 @@ fn failed(probe: Probe, why: impl Into<String>) -> Unavailable {
 }
 
 /// Files, processes and network of the host.
-async fn surroundings(layer: &Bubblewrap, stage: &Stage) -> Result<(), Unavailable> {
+async fn surroundings(layer: &impl Layer, stage: &Stage) -> Result<(), Unavailable> {
     let canary = stage.directory.path().join("canary").to_string_lossy().into_owned();
     let listener = stage.listener.local_addr().map_err(|error| failed(Probe::Starts, error.to_string()))?;
     let command = stage.command(&["look", &canary, &listener.to_string(), &stage.name]);
@@ -117,11 +137,11 @@ async fn surroundings(layer: &Bubblewrap, stage: &Stage) -> Result<(), Unavailab
 }
 
 /// A process that left its session and its parent.
-async fn survivors(layer: &Bubblewrap, stage: &Stage) -> Result<(), Unavailable> {
+async fn survivors(layer: &impl Layer, stage: &Stage) -> Result<(), Unavailable> {
     let failed = |why: String| failed(Probe::Survivors, why);
     let mut command = CommandSpec { program: "/bin/sh".to_owned(), ..stage.command(&[]) };
     let script = "\"$0\" cage-probe linger \"$1\" & wait";
-    command.arguments = ["-c", script, PROGRAM, &stage.name].map(str::to_owned).to_vec();
+    command.arguments = ["-c", script, &stage.program, &stage.name].map(str::to_owned).to_vec();
     let mut started = layer.start(command, &stage.cage()).await.map_err(|error| failed(error.to_string()))?;
     let mut word = [0; 6];
     let ready = tokio::time::timeout(WITHIN, started.stdout.read_exact(&mut word)).await;
@@ -151,11 +171,16 @@ fn lingering(word: &str) -> Vec<Pid> {
 }
 
 /// Why a limit does not hold; nothing if it does.
-async fn exceeded(layer: &Bubblewrap, stage: &Stage, limit: Limit) -> Option<String> {
-    let command = match limit {
-        Limit::Memory => stage.command(&["hog", &MEMORY_TAKEN.to_string()]),
-        Limit::Processes => stage.command(&["swarm", &PROCESSES_TAKEN.to_string()]),
+async fn exceeded(layer: &impl Layer, stage: &Stage, limit: Limit) -> Option<String> {
+    let (memory, processes) = (MEMORY_TAKEN.to_string(), PROCESSES_TAKEN.to_string());
+    let arguments: &[&str] = match limit {
+        Limit::Memory if layer.takes_time_to_notice(limit) => &["hog", "--stay", &memory],
+        Limit::Memory => &["hog", &memory],
+        Limit::Processes => &["swarm", &processes],
+        // Nothing that could be tried: what no layer claims to give.
+        Limit::MemoryBursts | Limit::TemporaryFiles | Limit::Metadata => return None,
     };
+    let command = stage.command(arguments);
     match layer.run(command, &stage.cage()).await {
         Err(error) => Some(format!("it could not be tried: {error}")),
         Ok(finished) if finished.succeeded() => Some("more than the limit was given".to_owned()),

@@ -11,6 +11,12 @@ pub enum Standing {
         /// What it cannot bound on this machine.
         gaps: Vec<Gap>,
     },
+    /// A user of its own for each cage, Landlock and a filter of system calls: no namespaces, no network, a read-only
+    /// system.
+    UserSlot {
+        /// What it cannot give on this machine, or anywhere.
+        gaps: Vec<Gap>,
+    },
     /// None, and the operator accepted it: programs run with the server's rights.
     NoneAccepted,
     /// None: nothing is run.
@@ -26,7 +32,7 @@ impl Standing {
     /// Whether programs of repositories and agents are run at all.
     pub fn runs_programs(&self) -> bool {
         match self {
-            Self::Bubblewrap { .. } | Self::NoneAccepted => true,
+            Self::Bubblewrap { .. } | Self::UserSlot { .. } | Self::NoneAccepted => true,
             Self::Unavailable { .. } => false,
         }
     }
@@ -35,6 +41,7 @@ impl Standing {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Bubblewrap { .. } => "bubblewrap",
+            Self::UserSlot { .. } => "user-slot",
             Self::NoneAccepted => "none-accepted",
             Self::Unavailable { .. } => "unavailable",
         }
@@ -44,8 +51,8 @@ impl Standing {
 impl fmt::Display for Standing {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Bubblewrap { gaps } => {
-                out.write_str("bubblewrap holds")?;
+            Self::Bubblewrap { gaps } | Self::UserSlot { gaps } => {
+                write!(out, "{} holds", self.name())?;
                 for gap in gaps {
                     write!(out, "; {gap}")?;
                 }
@@ -90,13 +97,19 @@ impl fmt::Display for Gap {
     }
 }
 
-/// What a layer bounds where the machine lets it.
+/// What a layer bounds where it can and the machine lets it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Limit {
     /// Memory of all processes of a cage together.
     Memory,
     /// How many processes and threads a cage has.
     Processes,
+    /// Memory, until somebody looks.
+    MemoryBursts,
+    /// Temporary files, apart from all other files.
+    TemporaryFiles,
+    /// What the kernel tells about a file to who may not read it.
+    Metadata,
 }
 
 impl fmt::Display for Limit {
@@ -104,6 +117,9 @@ impl fmt::Display for Limit {
         out.write_str(match self {
             Self::Memory => "memory",
             Self::Processes => "the number of processes",
+            Self::MemoryBursts => "memory for the moment until it is looked at",
+            Self::TemporaryFiles => "what temporary files take, apart from worktree and home",
+            Self::Metadata => "what can be asked about a file of the server without reading it",
         })
     }
 }

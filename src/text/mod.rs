@@ -68,6 +68,11 @@ pub enum Notice {
         /// Whether the set-up reaches hosts that the operator named.
         egress: bool,
     },
+    /// They run in a sandbox of the other kind: as users of their own, without namespaces.
+    CommandsAsOwnUsers {
+        /// What it does not bound on this server.
+        unbounded: Vec<Limit>,
+    },
     /// They do not run at all.
     NoCommands {
         /// Why no sandbox holds.
@@ -81,7 +86,10 @@ impl Notice {
     /// Whether it bears on what a reviewer wrote, and not on what was run: a review repeats no more than that.
     fn concerns_reading(&self) -> bool {
         match self {
-            Self::CommandsWithoutSandbox | Self::CommandsInSandbox { .. } | Self::NoCommands { .. } => false,
+            Self::CommandsWithoutSandbox
+            | Self::CommandsInSandbox { .. }
+            | Self::CommandsAsOwnUsers { .. }
+            | Self::NoCommands { .. } => false,
             Self::ScriptedModels => true,
         }
     }
@@ -90,7 +98,9 @@ impl Notice {
     fn concerns_everybody(&self) -> bool {
         match self {
             Self::CommandsWithoutSandbox | Self::ScriptedModels => true,
-            Self::CommandsInSandbox { .. } | Self::NoCommands { .. } => false,
+            Self::CommandsInSandbox { .. } | Self::CommandsAsOwnUsers { .. } | Self::NoCommands { .. } => {
+                false
+            }
         }
     }
 
@@ -107,15 +117,16 @@ impl Notice {
                 } else {
                     "no network"
                 };
-                let mut words = format!(
+                let words = format!(
                     "Commands run in a sandbox on this server (bubblewrap): {network}, no file and no process of the \
                      server."
                 );
-                for limit in unbounded {
-                    // Writing to a string cannot fail.
-                    let _ = write!(words, " Not bounded there: {limit}.");
-                }
-                words
+                with_unbounded(words, unbounded)
+            }
+            Self::CommandsAsOwnUsers { unbounded } => {
+                let words = "Commands run in a sandbox on this server (user-slot: users of their own): no network, not even \
+                             a loopback, no file and no process of the server.";
+                with_unbounded(words.to_owned(), unbounded)
             }
             Self::NoCommands { probe } => {
                 format!(
@@ -127,4 +138,12 @@ impl Notice {
             }
         }
     }
+}
+
+fn with_unbounded(mut words: String, unbounded: &[Limit]) -> String {
+    for limit in unbounded {
+        // Writing to a string cannot fail.
+        let _ = write!(words, " Not bounded there: {limit}.");
+    }
+    words
 }

@@ -36,6 +36,13 @@ pub(super) async fn run(
     if let Some(way_out) = way_out {
         // Part of the report, so that whoever reads of the set-up reads of this.
         report.summary.push_str(&connections::told(&way_out.egress.records()));
+    } else if !tools.egress.is_empty() && matches!(tools.sandbox.standing(), Standing::UserSlot { .. }) {
+        report.summary.push_str(connections::NO_WAY_OUT);
+        // What could not be fetched for that is not the change's fault (promise P5).
+        report.verdict = match report.verdict {
+            Verdict::Red => Verdict::Unknown,
+            verdict @ (Verdict::Green | Verdict::Unknown | Verdict::Waiting) => verdict,
+        };
     }
     Ok(report)
 }

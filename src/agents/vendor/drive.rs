@@ -197,7 +197,7 @@ fn failure(spec: &AgentSpec, fault: &Fault, how: Option<Ending>, errors: &Errors
 fn not_started(spec: &AgentSpec, error: &CageError) -> AgentFailure {
     let text = format!("the agent `{}` could not be started: {error}", spec.name);
     match error {
-        CageError::Unavailable { .. } => AgentFailure::NoSandbox(text),
+        CageError::Unavailable { .. } | CageError::NoSockets => AgentFailure::NoSandbox(text),
         CageError::NotBuilt { .. } | CageError::Outgrown { .. } | CageError::Spawn(_) => {
             AgentFailure::Vendor(text)
         }

@@ -80,6 +80,12 @@ impl VendorAgent {
     fn may_start(&self) -> Result<(), AgentFailure> {
         match self.house.sandbox.standing() {
             Standing::Bubblewrap { .. } | Standing::NoneAccepted => Ok(()),
+            // It would have no way to its models.
+            Standing::UserSlot { .. } => Err(AgentFailure::NoSandbox(format!(
+                "the agent `{}` is not started: it needs a sandbox of bubblewrap, and this server has one of users of \
+                 their own (user-slot)",
+                self.spec.name
+            ))),
             standing @ Standing::Unavailable { .. } => Err(AgentFailure::NoSandbox(format!(
                 "the agent `{}` is not started: sandbox {standing}",
                 self.spec.name

@@ -71,7 +71,9 @@ impl Outfit {
         let cage = cage(needs, &program, &home);
         let inside = |path: &Path| needs.sandbox.inside(&cage, path).to_string_lossy().into_owned();
         let port = match needs.sandbox.standing() {
-            sandbox::Standing::Bubblewrap { .. } | sandbox::Standing::Unavailable { .. } => PORT,
+            sandbox::Standing::Bubblewrap { .. }
+            | sandbox::Standing::UserSlot { .. }
+            | sandbox::Standing::Unavailable { .. } => PORT,
             sandbox::Standing::NoneAccepted => needs.shared_port,
         };
         let prompt_file = home.join("task.md");

@@ -10,7 +10,7 @@ use crate::agents::vendor::{self, AgentSpec};
 use crate::config::{Config, Database};
 use crate::git::GitSettings;
 use crate::ports::{CommandSpec, Spawner};
-use crate::sandbox::{Limit, Probe, Standing};
+use crate::sandbox::{Gap, Limit, Probe, Standing};
 use crate::server::{self, Machine};
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Store, StoreError};
@@ -28,6 +28,24 @@ pub(super) async fn examine(config: &Config, machine: &Machine) -> Vec<Line> {
     ];
     lines.extend(config.agents.allowed.iter().map(agent));
     lines
+}
+
+/// What the operator asked for and this layer cannot give, since nobody makes a socket in it.
+fn without_sockets(config: &Config, standing: &Standing, gaps: &[Gap]) -> Line {
+    let mut text = format!("sandbox: {standing}; no program in it makes a connection, not even to itself");
+    let mut mend: Vec<&str> = gaps.iter().filter_map(|gap| mend_gap(gap.limit)).collect();
+    if !config.agents.allowed.is_empty() {
+        text.push_str("; agents of other vendors are not started");
+        mend.push("for the agents of PAIRBOT_AGENTS, make bubblewrap work");
+    }
+    if !config.egress.is_empty() {
+        text.push_str("; no host of PAIRBOT_EGRESS is reached");
+        mend.push("for PAIRBOT_EGRESS, make bubblewrap work");
+    }
+    mend.push(
+        "bubblewrap holds more: see docs/operations.md, PAIRBOT_SANDBOX=bubblewrap says what it lacks here",
+    );
+    Line::warn(text, mend.join("; "))
 }
 
 /// Whether the program of an agent that is allowed is there.
@@ -145,9 +163,10 @@ async fn sandbox(config: &Config, machine: &Machine) -> Line {
     match &standing {
         Standing::Bubblewrap { gaps } if gaps.is_empty() => Line::ok(format!("sandbox: {standing}")),
         Standing::Bubblewrap { gaps } => {
-            let mend: Vec<&str> = gaps.iter().map(|gap| mend_gap(gap.limit)).collect();
+            let mend: Vec<&str> = gaps.iter().filter_map(|gap| mend_gap(gap.limit)).collect();
             Line::warn(format!("sandbox: {standing}"), mend.join("; "))
         }
+        Standing::UserSlot { gaps } => without_sockets(config, &standing, gaps),
         Standing::NoneAccepted => Line::warn(
             "sandbox: none; agents and gates run commands with this server's rights, as you accepted",
             "unset PAIRBOT_SANDBOX, so that they run in a sandbox where one holds and else not at all",
@@ -158,12 +177,16 @@ async fn sandbox(config: &Config, machine: &Machine) -> Line {
 
 fn mend_probe(probe: Probe) -> &'static str {
     match probe {
-        Probe::Present => "on Linux, install bubblewrap 0.5 or newer: `apt-get install bubblewrap`",
+        Probe::Present => {
+            "on Linux, install bubblewrap 0.5 or newer: `apt-get install bubblewrap`; or run the server as root, so that \
+             it can give each cage a user of its own"
+        }
         Probe::Starts => {
             "let this user make user namespaces: `sysctl -w kernel.unprivileged_userns_clone=1 \
              user.max_user_namespaces=10000`; on Ubuntu 24.04 and newer also \
              `sysctl -w kernel.apparmor_restrict_unprivileged_userns=0`; in Docker `--security-opt \
-             seccomp=unconfined --security-opt apparmor=unconfined --security-opt systempaths=unconfined`"
+             seccomp=unconfined --security-opt apparmor=unconfined --security-opt systempaths=unconfined`; or run the \
+             server as root, so that it can give each cage a user of its own"
         }
         Probe::Files | Probe::Processes | Probe::Network | Probe::Survivors => {
             "update bubblewrap and the kernel, and report this; PAIRBOT_SANDBOX=none-i-accept runs commands with this \
@@ -172,15 +195,17 @@ fn mend_probe(probe: Probe) -> &'static str {
     }
 }
 
-fn mend_gap(limit: Limit) -> &'static str {
+/// What can be done about a gap, if anything can.
+fn mend_gap(limit: Limit) -> Option<&'static str> {
     match limit {
-        Limit::Memory => {
+        Limit::Memory | Limit::MemoryBursts => Some(
             "to bound memory, let this user make control groups with the memory controller: run as root, or \
-             `Delegate=yes` in the systemd unit; or bound the whole server from outside"
-        }
+             `Delegate=yes` in the systemd unit; or bound the whole server from outside",
+        ),
         Limit::Processes => {
-            "to bound processes, the same with the pids controller, or `TasksMax=` on the systemd unit"
+            Some("to bound processes, the same with the pids controller, or `TasksMax=` on the systemd unit")
         }
+        Limit::TemporaryFiles | Limit::Metadata => None,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::fs;
 use std::io;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -11,39 +11,12 @@ use tempfile::TempDir;
 
 use crate::adapters::on_disk;
 use crate::ports::CommandSpec;
-use crate::sandbox::{Probe, SandboxPorts, SandboxSettings, Unavailable};
+use crate::sandbox::system::{self, is_executable, missing};
+use crate::sandbox::{SandboxPorts, SandboxSettings, Unavailable};
 
 /// The oldest bubblewrap that takes all options we give it, and the first that can forbid further user namespaces.
 const OLDEST: [u32; 2] = [0, 5];
 const FORBIDS_NAMESPACES: [u32; 2] = [0, 8];
-
-/// Top-level folders that programs and their libraries are in; on merged systems all but `/usr` are links into it.
-const SYSTEM: [&str; 7] = ["usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32"];
-
-/// What programs need of `/etc`, and holds no secret: `/etc/ssl/private` must not come along.
-const ETC: [&str; 19] = [
-    "alternatives",
-    "ca-certificates",
-    "ca-certificates.conf",
-    "crypto-policies",
-    "fonts",
-    "ld.so.cache",
-    "ld.so.conf",
-    "ld.so.conf.d",
-    "localtime",
-    "magic",
-    "mime.types",
-    "pki/ca-trust",
-    "pki/tls/certs",
-    "protocols",
-    "services",
-    "ssl/certs",
-    "ssl/openssl.cnf",
-    "terminfo",
-    "timezone",
-];
-/// Folders of `/etc` of language runtimes, by how their names begin.
-const ETC_BEGINNINGS: [&str; 5] = ["java", "maven", "perl", "php", "python"];
 
 /// The user that everybody in a cage is.
 const PASSWD: &str = "root:x:0:0:root:/root:/usr/sbin/nologin\nagent:x:1000:1000:agent:/home/agent:/bin/sh\n";
@@ -70,20 +43,12 @@ pub(super) struct Host {
     _etc: TempDir,
 }
 
-pub(super) fn missing(why: String) -> Unavailable {
-    Unavailable { probe: Probe::Present, why }
-}
-
 impl Host {
     pub(super) async fn look(ports: &SandboxPorts, settings: SandboxSettings) -> Result<Self, Unavailable> {
         let bwrap = on_path("bwrap", &settings.search_path)
             .ok_or_else(|| missing(format!("there is no `bwrap` in {}", settings.search_path)))?;
         let version = version(ports, &bwrap).await?;
-        let program = settings.program.map_or_else(std::env::current_exe, Ok);
-        let program = program.map_err(|error| missing(format!("our own binary is nowhere: {error}")))?;
-        if !is_executable(&program) {
-            return Err(missing(format!("our own binary {} is not there any more", program.display())));
-        }
+        let program = system::own_program(settings.program)?;
         let scratch = settings.scratch_dir;
         let (etc, system, covers) = on_disk(move || {
             let etc = own_files(&scratch)?;
@@ -105,10 +70,6 @@ impl Host {
             _etc: etc,
         })
     }
-}
-
-fn is_executable(file: &Path) -> bool {
-    fs::metadata(file).is_ok_and(|facts| facts.is_file() && facts.permissions().mode() & 0o111 != 0)
 }
 
 fn on_path(name: &str, search_path: &str) -> Option<PathBuf> {
@@ -157,8 +118,7 @@ fn argument(option: &str, from: impl Into<OsString>, to: impl Into<OsString>) ->
 /// Programs and libraries, as this system has laid them out.
 fn system() -> Vec<OsString> {
     let mut arguments = Vec::new();
-    for name in SYSTEM {
-        let path = Path::new("/").join(name);
+    for path in system::folders() {
         match fs::read_link(&path) {
             Ok(target) => arguments.extend(argument("--symlink", target, path)),
             Err(_) if path.is_dir() => arguments.extend(argument("--ro-bind", &path, &path)),
@@ -171,18 +131,8 @@ fn system() -> Vec<OsString> {
 /// `/etc`: a few things of the host, and our own files. `own` is where those are.
 fn configuration(own: &Path) -> Vec<OsString> {
     let etc = Path::new("/etc");
-    let mut names: Vec<PathBuf> = ETC.iter().map(PathBuf::from).collect();
-    let listed = fs::read_dir(etc).into_iter().flatten().flatten().map(|entry| entry.file_name());
-    names.extend(
-        listed
-            .filter(|name| {
-                let name = name.to_string_lossy();
-                ETC_BEGINNINGS.iter().any(|beginning| name.starts_with(beginning))
-            })
-            .map(PathBuf::from),
-    );
     let mut arguments = Vec::new();
-    for path in names.iter().map(|name| etc.join(name)).filter(|path| path.exists()) {
+    for path in system::configuration() {
         arguments.extend(argument("--ro-bind", &path, &path));
     }
     for (name, _content) in OWN {

@@ -1,12 +1,8 @@
 //! From a shell into a cage, and how it is known afterwards whether the program ever ran there.
 
 use std::fmt::Write as _;
-use std::fs::File;
-use std::io::{self, Read as _, Seek as _, Write as _};
-use std::os::fd::AsRawFd as _;
 use std::time::Duration;
 
-use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::process::Pid;
 use serde::Deserialize;
 
@@ -17,6 +13,7 @@ use crate::ports::{CommandSpec, Ending, Finished};
 use crate::sandbox::CageError;
 use crate::sandbox::control_group::Group;
 use crate::sandbox::deaths::all_ended;
+use crate::sandbox::handed::Handed;
 
 /// The descriptors at which `bwrap` finds its arguments, tells how far it came, and finds its filters. A shell takes
 /// no number above nine.
@@ -30,30 +27,6 @@ const KILLED_CODE: i32 = 128 + KILLED;
 const LAST_BREATH: Duration = Duration::from_secs(2);
 /// What is told of `bwrap`'s complaint.
 const COMPLAINT_CHARS_MAX: usize = 400;
-
-/// A file without a name, handed to a program by the descriptor that this process has of it.
-#[derive(Debug)]
-pub(super) struct Handed(File);
-
-impl Handed {
-    pub(super) fn holding(bytes: &[u8]) -> io::Result<Self> {
-        let mut file = File::from(memfd_create(c"pairbot-cage", MemfdFlags::CLOEXEC)?);
-        file.write_all(bytes)?;
-        Ok(Self(file))
-    }
-
-    /// Where a process of this user opens it. Each that does reads from the beginning.
-    fn path(&self) -> String {
-        format!("/proc/{}/fd/{}", std::process::id(), self.0.as_raw_fd())
-    }
-
-    fn content(&self) -> io::Result<String> {
-        let (mut file, mut text) = (&self.0, String::new());
-        file.rewind()?;
-        file.read_to_string(&mut text)?;
-        Ok(text)
-    }
-}
 
 /// A cage that is ready to be entered, and then one that somebody is in. Dropping it kills what is in its groups.
 #[derive(Debug)]

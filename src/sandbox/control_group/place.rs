@@ -22,14 +22,36 @@ pub(super) struct Tree {
     pub(super) version: Version,
     /// The group that this process is in.
     pub(super) own: PathBuf,
-    pub(super) limits: Vec<Limit>,
+    pub(super) limits: Vec<Controller>,
 }
 
-/// What the kernel calls the controller of a limit.
-pub(super) fn controller(limit: Limit) -> &'static str {
-    match limit {
-        Limit::Memory => "memory",
-        Limit::Processes => "pids",
+/// What the kernel bounds in a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Controller {
+    /// Memory of all processes together.
+    Memory,
+    /// How many there are.
+    Processes,
+}
+
+impl Controller {
+    /// All that we use.
+    pub(super) const ALL: [Self; 2] = [Self::Memory, Self::Processes];
+
+    /// What the kernel calls it.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            Self::Processes => "pids",
+        }
+    }
+
+    /// What is not bounded without it.
+    pub(super) fn bounds(self) -> Limit {
+        match self {
+            Self::Memory => Limit::Memory,
+            Self::Processes => Limit::Processes,
+        }
     }
 }
 
@@ -45,16 +67,16 @@ fn tree(line: &str, mounts: &str) -> Option<Tree> {
     let mut fields = line.splitn(3, ':');
     let (_number, controllers, path) = (fields.next()?, fields.next()?, fields.next()?);
     let version = if controllers.is_empty() { Version::Two } else { Version::One };
-    let named = |limit: &Limit| controllers.split(',').any(|name| name == controller(*limit));
-    let mut limits: Vec<Limit> = [Limit::Memory, Limit::Processes].into_iter().filter(named).collect();
+    let named = |limit: &Controller| controllers.split(',').any(|name| name == limit.name());
+    let mut limits: Vec<Controller> = Controller::ALL.into_iter().filter(named).collect();
     if version == Version::One && limits.is_empty() {
         return None;
     }
     let own = mounts.lines().find_map(|line| mounted(line, version, &limits, path))?;
     if version == Version::Two {
         let offered = fs::read_to_string(own.join("cgroup.controllers")).unwrap_or_default();
-        let offers = |limit: &Limit| offered.split_whitespace().any(|name| name == controller(*limit));
-        limits = [Limit::Memory, Limit::Processes].into_iter().filter(offers).collect();
+        let offers = |limit: &Controller| offered.split_whitespace().any(|name| name == limit.name());
+        limits = Controller::ALL.into_iter().filter(offers).collect();
         if limits.is_empty() {
             return None;
         }
@@ -64,13 +86,13 @@ fn tree(line: &str, mounts: &str) -> Option<Tree> {
 
 /// Where a mount shows our group, if it is a mount of this tree. A line of `mountinfo`:
 /// `36 35 0:31 /root /mount/point options … - type source options`
-fn mounted(line: &str, version: Version, limits: &[Limit], path: &str) -> Option<PathBuf> {
+fn mounted(line: &str, version: Version, limits: &[Controller], path: &str) -> Option<PathBuf> {
     let (place, kind) = line.split_once(" - ")?;
     let mut kind = kind.split(' ');
     let (kind, _source, options) = (kind.next()?, kind.next()?, kind.next()?);
     let fits = match version {
         Version::One => {
-            let has = |limit: &Limit| options.split(',').any(|name| name == controller(*limit));
+            let has = |limit: &Controller| options.split(',').any(|name| name == limit.name());
             kind == "cgroup" && limits.iter().all(has)
         }
         Version::Two => kind == "cgroup2",
@@ -117,25 +139,25 @@ impl Tree {
     }
 
     fn hand_down(&self, folder: &Path) -> io::Result<()> {
-        let names: Vec<String> = self.limits.iter().map(|limit| format!("+{}", controller(*limit))).collect();
+        let names: Vec<String> = self.limits.iter().map(|limit| format!("+{}", limit.name())).collect();
         write(folder, "cgroup.subtree_control", &names.join(" "))
     }
 }
 
 impl Version {
     /// Writes a limit into a group.
-    pub(super) fn bound(self, folder: &Path, limit: Limit, limits: &CageLimits) -> io::Result<()> {
+    pub(super) fn bound(self, folder: &Path, limit: Controller, limits: &CageLimits) -> io::Result<()> {
         let memory = limits.memory_bytes.to_string();
         match (self, limit) {
-            (Self::One | Self::Two, Limit::Processes) => {
+            (Self::One | Self::Two, Controller::Processes) => {
                 write(folder, "pids.max", &limits.processes.to_string())
             }
-            (Self::One, Limit::Memory) => {
+            (Self::One, Controller::Memory) => {
                 write(folder, "memory.limit_in_bytes", &memory)?;
                 // Memory and swap together; a kernel that does not count swap has no such file.
                 where_there(write(folder, "memory.memsw.limit_in_bytes", &memory))
             }
-            (Self::Two, Limit::Memory) => {
+            (Self::Two, Controller::Memory) => {
                 write(folder, "memory.max", &memory)?;
                 where_there(write(folder, "memory.swap.max", "0"))?;
                 where_there(write(folder, "memory.oom.group", "1"))

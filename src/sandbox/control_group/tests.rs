@@ -1,5 +1,6 @@
 use super::place::trees;
 use super::*;
+use crate::sandbox::Limit;
 
 /// What `/proc/self` says on a machine with these groups and mounts.
 fn process(groups: &str, mounts: &str) -> tempfile::TempDir {
@@ -25,7 +26,10 @@ fn in_version_1_each_controller_is_found_in_its_own_tree() {
     let tree = |own: &str, limit| Tree { version: Version::One, own: own.into(), limits: vec![limit] };
     assert_eq!(
         trees(process.path()).unwrap(),
-        [tree("/sys/fs/cgroup/pids/a", Limit::Processes), tree("/sys/fs/cgroup/memory/job", Limit::Memory)]
+        [
+            tree("/sys/fs/cgroup/pids/a", Controller::Processes),
+            tree("/sys/fs/cgroup/memory/job", Controller::Memory)
+        ]
     );
 }
 
@@ -42,7 +46,7 @@ fn in_version_2_only_the_controllers_that_are_handed_down_to_us_count() {
     let own = version_2("cpu memory");
     let mounts = format!("33 25 0:30 / {} rw - cgroup2 cgroup2 rw\n", own.path().display());
     let found = trees(process("0::/\n", &mounts).path()).unwrap();
-    let wanted = Tree { version: Version::Two, own: own.path().to_owned(), limits: vec![Limit::Memory] };
+    let wanted = Tree { version: Version::Two, own: own.path().to_owned(), limits: vec![Controller::Memory] };
     assert_eq!(found, [wanted]);
     let none = version_2("cpu io");
     let mounts = format!("33 25 0:30 / {} rw - cgroup2 cgroup2 rw\n", none.path().display());
@@ -55,7 +59,7 @@ fn what_cannot_be_bounded_is_told_with_the_reason() {
     let gaps: Vec<Limit> = groups.gaps().iter().map(|gap| gap.limit).collect();
     assert_eq!(gaps, [Limit::Memory, Limit::Processes]);
     let own = PathBuf::from("/nowhere/at/all");
-    let tree = Tree { version: Version::One, own, limits: vec![Limit::Memory] };
+    let tree = Tree { version: Version::One, own, limits: vec![Controller::Memory] };
     let groups = ControlGroups::under(vec![tree], "test");
     assert!(groups.gaps().iter().any(|gap| gap.why.contains("/nowhere/at/all")), "{groups:?}");
 }
@@ -64,7 +68,8 @@ fn what_cannot_be_bounded_is_told_with_the_reason() {
 fn a_limit_that_the_kernel_does_not_know_is_an_error_and_no_silence() {
     // A folder that is no control group has none of the files that limits are written to.
     let own = tempfile::tempdir().unwrap();
-    let tree = Tree { version: Version::One, own: own.path().to_owned(), limits: vec![Limit::Processes] };
+    let tree =
+        Tree { version: Version::One, own: own.path().to_owned(), limits: vec![Controller::Processes] };
     let groups = ControlGroups::under(vec![tree], "test");
     assert!(groups.group(&limits()).is_err());
     drop(groups);

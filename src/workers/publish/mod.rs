@@ -15,7 +15,7 @@ use pairbot_protocol::run::Run;
 use super::tools::Home;
 use super::{Assignment, Product, Setback, Tools};
 use crate::github::Marker;
-use crate::sandbox::Standing;
+use crate::sandbox::{Gap, Limit, Standing};
 use crate::text::{self, Notice, RunFacts};
 
 pub(super) async fn publish(
@@ -47,9 +47,9 @@ pub(super) async fn facts(tools: &Tools, run: &Run, home: &Home) -> Result<RunFa
     let mut notices = vec![match tools.sandbox.standing() {
         Standing::NoneAccepted => Notice::CommandsWithoutSandbox,
         Standing::Bubblewrap { gaps } => {
-            let unbounded = gaps.into_iter().map(|gap| gap.limit).collect();
-            Notice::CommandsInSandbox { unbounded, egress: !tools.egress.is_empty() }
+            Notice::CommandsInSandbox { unbounded: limits(gaps), egress: !tools.egress.is_empty() }
         }
+        Standing::UserSlot { gaps } => Notice::CommandsAsOwnUsers { unbounded: limits(gaps) },
         Standing::Unavailable { probe, why: _ } => Notice::NoCommands { probe },
     }];
     if tools.agents.scripted {
@@ -64,6 +64,10 @@ pub(super) async fn facts(tools: &Tools, run: &Run, home: &Home) -> Result<RunFa
         forecast: None,
         notices,
     })
+}
+
+fn limits(gaps: Vec<Gap>) -> Vec<Limit> {
+    gaps.into_iter().map(|gap| gap.limit).collect()
 }
 
 /// The hidden name of something we wrote, by which a later attempt recognises it.

@@ -10,12 +10,52 @@ use pairbot::adapters::{SystemClock, SystemEntropy, SystemSpawner};
 use pairbot::config;
 use pairbot::ports::{CommandSpec, Entropy as _, Finished};
 use pairbot::sandbox::{
-    Cage, CageError, CageLimits, Sandbox, SandboxPorts, SandboxSettings, Standing, TreeAccess, establish,
+    Cage, CageError, CageLimits, Gap, Limit, Sandbox, SandboxPorts, SandboxSettings, SlotUids, Standing,
+    TreeAccess, establish,
 };
 use tempfile::TempDir;
 
 /// What stands in the file that nobody in a cage may read.
 pub(super) const SECRET: &str = "the secret of the host";
+
+/// A kind of sandbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Layer {
+    Bubblewrap,
+    UserSlot,
+}
+
+impl Layer {
+    /// Whether it can be tried by this user; says so where it cannot.
+    #[expect(clippy::print_stdout, reason = "a test that is skipped says why")]
+    pub(crate) fn is_possible(self) -> bool {
+        match self {
+            Self::Bubblewrap => true,
+            Self::UserSlot => {
+                let root = rustix::process::geteuid().is_root();
+                if !root {
+                    println!("skipped: only root gives each cage a user of its own");
+                }
+                root
+            }
+        }
+    }
+
+    /// What counts as holding here.
+    fn holds(self, standing: &Standing) -> bool {
+        let limits = |gaps: &[Gap]| gaps.iter().map(|gap| gap.limit).collect::<Vec<_>>();
+        match (self, standing) {
+            (Self::Bubblewrap, Standing::Bubblewrap { gaps }) => gaps.is_empty(),
+            // Where no control group can be made, that is told besides.
+            (Self::UserSlot, Standing::UserSlot { gaps }) => {
+                limits(gaps).starts_with(&[Limit::TemporaryFiles, Limit::Metadata])
+                    && !limits(gaps).contains(&Limit::Memory)
+                    && !limits(gaps).contains(&Limit::Processes)
+            }
+            (Self::Bubblewrap | Self::UserSlot, _) => false,
+        }
+    }
+}
 
 /// A sandbox that holds, and the files around it.
 pub(super) struct Stage {
@@ -28,11 +68,20 @@ pub(super) struct Stage {
 }
 
 impl Stage {
-    pub(super) async fn set() -> Self {
-        Self::bounded(|_| {}).await
+    pub(super) async fn set(layer: Layer) -> Self {
+        Self::bounded(layer, |_| {}).await
     }
 
-    pub(super) async fn bounded(limit: impl FnOnce(&mut CageLimits)) -> Self {
+    pub(super) async fn bounded(layer: Layer, limit: impl FnOnce(&mut CageLimits)) -> Self {
+        Self::with(layer, |_| {}, limit).await
+    }
+
+    /// With a sandbox that is made in another way than usual.
+    pub(super) async fn with(
+        layer: Layer,
+        change: impl FnOnce(&mut SandboxSettings),
+        limit: impl FnOnce(&mut CageLimits),
+    ) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let place = |name: &str| directory.path().join(name);
         for folder in ["tree", "home", "scratch"] {
@@ -41,12 +90,11 @@ impl Stage {
         let secret = place("secret");
         std::fs::write(&secret, SECRET).unwrap();
         std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o644)).unwrap();
-        let sandbox = sandbox(place("scratch")).await;
-        assert_eq!(
-            sandbox.standing(),
-            Standing::Bubblewrap { gaps: Vec::new() },
-            "what a test needs is missing"
-        );
+        let mut settings = settings(layer, place("scratch"));
+        change(&mut settings);
+        let sandbox = sandbox(settings).await;
+        let standing = sandbox.standing();
+        assert!(layer.holds(&standing), "what a test needs is missing: {standing}");
         let mut cage = Cage::around(place("tree"), TreeAccess::Write, place("home"));
         limit(&mut cage.limits);
         let mark = format!("mark-{:016x}", SystemEntropy.bits());
@@ -80,6 +128,31 @@ impl Stage {
         String::from_utf8([finished.stdout, finished.stderr].concat()).unwrap()
     }
 
+    fn inside(&self, host: &std::path::Path) -> String {
+        self.sandbox.inside(&self.cage, host).display().to_string()
+    }
+
+    /// The worktree, as it is seen from inside.
+    pub(super) fn tree(&self) -> String {
+        self.inside(&self.cage.worktree)
+    }
+
+    /// Our own binary, as it is seen from inside.
+    pub(super) fn program(&self) -> String {
+        self.inside(env!("CARGO_BIN_EXE_pairbot").as_ref())
+    }
+
+    /// What the kernel tells, outside, about a shell that waits in the cage.
+    pub(super) async fn status_of(&self, script: &str) -> String {
+        let mut started =
+            self.sandbox.start(self.shell(&format!("echo ready; {script}")), &self.cage).await.unwrap();
+        let mut word = [0; 6];
+        tokio::io::AsyncReadExt::read_exact(&mut started.stdout, &mut word).await.unwrap();
+        let marked = self.marked();
+        assert_eq!(marked.len(), 1, "{marked:?}");
+        std::fs::read_to_string(format!("/proc/{}/status", marked[0])).unwrap()
+    }
+
     /// Processes of the whole machine that have the mark among their arguments, or inherited it.
     pub(super) fn marked(&self) -> Vec<String> {
         processes_with(&self.mark)
@@ -96,19 +169,27 @@ pub(crate) fn processes_with(word: &str) -> Vec<String> {
     alive.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
 }
 
-/// The sandbox of this machine, with the real binary for its probes.
-pub(super) async fn sandbox(scratch_dir: PathBuf) -> Arc<dyn Sandbox> {
-    let ports = SandboxPorts {
-        spawner: Arc::new(SystemSpawner),
-        clock: Arc::new(SystemClock),
-        entropy: Arc::new(SystemEntropy),
-    };
-    let settings = SandboxSettings {
-        choice: config::Sandbox::Auto,
+/// A sandbox of this machine, with the real binary for its probes.
+pub(super) fn settings(layer: Layer, scratch_dir: PathBuf) -> SandboxSettings {
+    SandboxSettings {
+        choice: match layer {
+            Layer::Bubblewrap => config::Sandbox::Auto,
+            Layer::UserSlot => config::Sandbox::UserSlot,
+        },
         scratch_dir,
         search_path: "/usr/local/bin:/usr/bin:/bin".to_owned(),
         read_only: Vec::new(),
         program: Some(env!("CARGO_BIN_EXE_pairbot").into()),
+        slots: SlotUids::default(),
+        control_groups: true,
+    }
+}
+
+pub(super) async fn sandbox(settings: SandboxSettings) -> Arc<dyn Sandbox> {
+    let ports = SandboxPorts {
+        spawner: Arc::new(SystemSpawner),
+        clock: Arc::new(SystemClock),
+        entropy: Arc::new(SystemEntropy),
     };
     establish(ports, settings).await
 }

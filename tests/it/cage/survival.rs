@@ -3,19 +3,28 @@
 use std::time::Duration;
 
 use pairbot::ports::{Ending, Started};
-use pairbot::sandbox::PROGRAM;
 use tokio::io::AsyncReadExt as _;
 
-use super::stage::Stage;
+use super::stage::{Layer, Stage};
+
+in_each_layer! {
+    a_process_that_left_its_session_ends_when_the_program_does,
+    a_process_that_left_its_session_ends_when_the_time_is_over,
+    a_process_that_left_its_session_ends_when_the_task_is_cancelled,
+    a_process_that_left_its_session_ends_when_nobody_holds_the_program_any_more,
+    a_run_that_is_cancelled_leaves_nothing_behind,
+    a_fork_bomb_stays_small_and_is_gone_at_the_end,
+    a_cage_leaves_no_control_group_behind,
+}
 
 /// A process that leaves session, group and parent behind, twice removed, and says `ready` once it has.
-fn daemon() -> String {
-    format!("(({PROGRAM} cage-probe linger $0 &) &); ")
+fn daemon(stage: &Stage) -> String {
+    format!("(({} cage-probe linger $0 &) &); ", stage.program())
 }
 
 /// Starts a daemon in a cage, and returns once it has left its session.
 async fn haunted(stage: &Stage, then: &str, timeout: Duration) -> Started {
-    let mut command = stage.shell(&format!("{} {then}", daemon()));
+    let mut command = stage.shell(&format!("{} {then}", daemon(stage)));
     command.timeout = timeout;
     let mut started = stage.sandbox.start(command, &stage.cage).await.unwrap();
     let mut word = [0; 6];
@@ -35,43 +44,38 @@ async fn nothing_is_left(stage: &Stage) {
     assert!(waited.await.is_ok(), "it outlived its cage: {:?}", stage.marked());
 }
 
-#[tokio::test]
-async fn a_process_that_left_its_session_ends_when_the_program_does() {
-    let stage = Stage::set().await;
+async fn a_process_that_left_its_session_ends_when_the_program_does(layer: Layer) {
+    let stage = Stage::set(layer).await;
     let mut started = haunted(&stage, "read end; exit 5", Duration::from_secs(30)).await;
     drop(started.stdin);
     assert_eq!(started.process.wait().await, Ending::Exited(5));
     assert_eq!(stage.marked(), [""; 0], "it is gone when the end is told");
 }
 
-#[tokio::test]
-async fn a_process_that_left_its_session_ends_when_the_time_is_over() {
-    let stage = Stage::set().await;
+async fn a_process_that_left_its_session_ends_when_the_time_is_over(layer: Layer) {
+    let stage = Stage::set(layer).await;
     let mut started = haunted(&stage, "sleep 300", Duration::from_secs(2)).await;
     assert_eq!(started.process.wait().await, Ending::TimedOut);
     assert_eq!(stage.marked(), [""; 0]);
 }
 
-#[tokio::test]
-async fn a_process_that_left_its_session_ends_when_the_task_is_cancelled() {
-    let stage = Stage::set().await;
+async fn a_process_that_left_its_session_ends_when_the_task_is_cancelled(layer: Layer) {
+    let stage = Stage::set(layer).await;
     let mut started = haunted(&stage, "sleep 300", Duration::from_secs(30)).await;
     started.process.kill();
     assert_eq!(started.process.wait().await, Ending::Signalled(9));
     assert_eq!(stage.marked(), [""; 0]);
 }
 
-#[tokio::test]
-async fn a_process_that_left_its_session_ends_when_nobody_holds_the_program_any_more() {
-    let stage = Stage::set().await;
+async fn a_process_that_left_its_session_ends_when_nobody_holds_the_program_any_more(layer: Layer) {
+    let stage = Stage::set(layer).await;
     drop(haunted(&stage, "sleep 300", Duration::from_secs(30)).await);
     nothing_is_left(&stage).await;
 }
 
-#[tokio::test]
-async fn a_run_that_is_cancelled_leaves_nothing_behind() {
-    let stage = Stage::set().await;
-    let command = stage.shell(&format!("{} touch began; sleep 300", daemon()));
+async fn a_run_that_is_cancelled_leaves_nothing_behind(layer: Layer) {
+    let stage = Stage::set(layer).await;
+    let command = stage.shell(&format!("{} touch began; sleep 300", daemon(&stage)));
     let (sandbox, cage) = (stage.sandbox.clone(), stage.cage.clone());
     let running = tokio::spawn(async move { sandbox.run(command, &cage).await });
     while !stage.cage.worktree.join("began").exists() {
@@ -82,9 +86,8 @@ async fn a_run_that_is_cancelled_leaves_nothing_behind() {
     nothing_is_left(&stage).await;
 }
 
-#[tokio::test]
-async fn a_fork_bomb_stays_small_and_is_gone_at_the_end() {
-    let stage = Stage::bounded(|limits| limits.processes = 32).await;
+async fn a_fork_bomb_stays_small_and_is_gone_at_the_end(layer: Layer) {
+    let stage = Stage::bounded(layer, |limits| limits.processes = 32).await;
     let refused = stage.says("i=0; while [ $i -lt 100 ]; do sleep 60 & i=$((i+1)); done; echo all").await;
     assert!(refused.to_lowercase().contains("fork") && !refused.contains("all"), "{refused}");
     let mut bomb = stage.shell("bomb() { bomb | bomb & }; bomb; sleep 60");
@@ -94,9 +97,8 @@ async fn a_fork_bomb_stays_small_and_is_gone_at_the_end() {
     assert_eq!(stage.marked(), [""; 0]);
 }
 
-#[tokio::test]
-async fn a_cage_leaves_no_control_group_behind() {
-    let stage = Stage::set().await;
+async fn a_cage_leaves_no_control_group_behind(layer: Layer) {
+    let stage = Stage::set(layer).await;
     // The folders of its groups, as it describes itself.
     let described = format!("{:?}", stage.sandbox);
     let folders: Vec<&str> =

@@ -39,7 +39,7 @@ async fn the_doctor_tells_which_sandbox_holds_and_how_to_get_one() {
     let settings = changed(&stage, "PAIRBOT_SANDBOX", "auto");
     let report = ended(pairbot(&["doctor"], &settings)).await;
     assert!(report.stdout.contains("ok    sandbox: bubblewrap holds\n"), "{}", report.stdout);
-    let mut without = pairbot(&["doctor"], &settings);
+    let mut without = pairbot(&["doctor"], &changed(&stage, "PAIRBOT_SANDBOX", "bubblewrap"));
     // Where git is, `bwrap` is not.
     let only_git = tempfile::tempdir().unwrap();
     std::os::unix::fs::symlink("/usr/bin/git", only_git.path().join("git")).unwrap();

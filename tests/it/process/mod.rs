@@ -12,4 +12,5 @@ mod kills;
 mod relay;
 mod server;
 mod serving;
+mod slots;
 mod storage;

@@ -13,6 +13,7 @@ use pairbot_model_sim::{Conversation, Reply, Script};
 use pairbot_protocol::ids::Money;
 
 use super::world::{World, set_file, writes};
+use crate::cage::stage::Layer;
 
 const PAIRBOT: &str = env!("CARGO_BIN_EXE_pairbot");
 
@@ -319,6 +320,20 @@ async fn a_creator_has_a_git_of_its_own_and_runs_the_gates_before_it_hands_in() 
     world.label(issue).await;
     assert_eq!(world.phase(issue).await, "awaiting-human", "{}", world.trace().await);
     assert_eq!(world.pull(issue).title, "Write one");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_is_not_started_where_it_had_no_way_to_its_models() {
+    if !Layer::UserSlot.is_possible() {
+        return;
+    }
+    let world = World::with(|settings| {
+        caged(settings, vec![by_protocol("scribe")], &created_by("scribe"));
+        settings.sandbox = Sandbox::UserSlot;
+    })
+    .await;
+    let issue = world.issue("smooth");
+    world.creator_fails(issue, "agent-failed", "needs a sandbox of bubblewrap").await;
 }
 
 /// Reviewers have been fooled by `git config user.name`: what an agent commits in its own repository is never pushed.

@@ -5,6 +5,7 @@ use pairbot::demo::{Models, REPOSITORY, StageSettings};
 use pairbot_model_sim::{Reply, Script};
 
 use super::world::{World, set_file, writes};
+use crate::cage::stage::Layer;
 
 fn caged(settings: &mut StageSettings) {
     settings.sandbox = Sandbox::Auto;
@@ -128,4 +129,55 @@ async fn the_set_up_reaches_the_hosts_that_the_operator_named_and_nothing_else_r
     let written = world.stage.github.file(REPOSITORY, &head, "one.txt").unwrap();
     assert_eq!(written.as_deref(), Some("a package\n"));
     assert_eq!(world.phase(issue).await, "awaiting-human");
+}
+
+/// The sandbox of users of their own; nothing where only root could have it.
+fn as_own_users(settings: &mut StageSettings) {
+    caged(settings);
+    settings.sandbox = Sandbox::UserSlot;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_of_an_agent_and_a_gate_run_as_users_of_their_own_and_every_check_says_so() {
+    if !Layer::UserSlot.is_possible() {
+        return;
+    }
+    let policy = "rounds: 1\ngates: { lint: { command: \"id -u; cat where.txt; test -w where.txt\" } }\n";
+    let turns = vec![Reply::run_command("id -u >where.txt"), Reply::hand_in("Tell who", "As asked.", [])];
+    let world = World::with(|settings| {
+        as_own_users(settings);
+        set_file(settings, ".github/pairbot.yml", policy);
+        let script = Script::for_title("Who").creator(vec![turns]);
+        settings.models = Models::Scripted { extra: vec![script] };
+    })
+    .await;
+    let issue = world.stage.open_issue("Who", "Please.").unwrap();
+    world.label(issue).await;
+    assert_eq!(world.phase(issue).await, "awaiting-human", "{}", world.trace().await);
+    let head = world.pull(issue).head_sha;
+    let written = world.stage.github.file(REPOSITORY, &head, "where.txt").unwrap().unwrap();
+    assert!(written.trim().parse::<u32>().unwrap() >= 200_000, "{written}");
+    let summary = world.check(issue, "lint").summary.unwrap();
+    for words in ["user-slot: users of their own", "not even a loopback", "without reading it"] {
+        assert!(summary.contains(words), "{words}: {summary}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_set_up_that_had_no_way_out_is_no_fault_of_the_change() {
+    if !Layer::UserSlot.is_possible() {
+        return;
+    }
+    let policy = "rounds: 1\nsetup: { command: \"exit 4\" }\ngates: { tests: { command: \"true\" } }\n";
+    let world = World::with(|settings| {
+        as_own_users(settings);
+        settings.egress = "registry.example".parse().unwrap();
+        set_file(settings, ".github/pairbot.yml", policy);
+    })
+    .await;
+    let issue = world.issue_of(writes("Fetch", &[("one.txt", "1\n")]));
+    world.label(issue).await;
+    let check = world.check(issue, "tests");
+    assert_eq!(check.conclusion.as_deref(), Some("action_required"), "{check:?}");
+    assert!(check.summary.unwrap().contains("are not reached from the sandbox of this server"));
 }

@@ -13,6 +13,7 @@ use pairbot::config::{
     ProviderConfig, Sandbox, StorageConfig, budgets,
 };
 use pairbot::ports::Clock as _;
+use pairbot::sandbox::SlotUids;
 use pairbot::sandbox::egress::EgressRules;
 use pairbot::server::{Machine, Server, Tuning};
 use pairbot::store::sqlite::SqliteStore;
@@ -357,6 +358,7 @@ fn config(app: u64, models: &ModelSim, data_dir: PathBuf) -> Config {
         },
         budgets: budgets::defaults(),
         sandbox: Sandbox::NoneAccepted,
+        sandbox_uids: SlotUids::default(),
         sandbox_read_only: Vec::new(),
         egress: EgressRules::default(),
         models: ModelsConfig {

@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use rustix::fs::statvfs;
 
+use super::Cage;
 use crate::adapters::on_disk;
 use crate::ports::Clock;
-use crate::sandbox::Cage;
 
 /// How often the disk is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
