@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
-use regex::bytes::Regex;
+use regex::bytes::{Regex, RegexBuilder};
 use secrecy::{ExposeSecret, SecretString};
 
 /// What stands where a secret was.
@@ -78,13 +78,16 @@ impl Redactor {
         let lines = known.flat_map(str::lines).map(str::trim).filter(|line| line.len() >= SECRET_BYTES_MIN);
         let lines: Vec<&str> = lines.collect();
         let forms = FORMS.iter().chain(further).map(|form| (*form).to_owned());
-        let all: Vec<String> = forms.chain(lines.iter().map(|line| regex::escape(line))).collect();
+        // What is long enough to have pieces is found by those.
+        let short = lines.iter().filter(|line| line.len() < PIECE_BYTES).map(|line| regex::escape(line));
+        let all: Vec<String> = forms.chain(short).collect();
+        let pattern = RegexBuilder::new(&all.join("|")).unicode(false).build().ok();
         let disguised = lines.iter().filter(|line| !is_announcement(line)).flat_map(|line| disguises(line));
         let mut pieces: Vec<u64> =
             disguised.flat_map(|text| text.windows(PIECE_BYTES).map(hashed).collect::<Vec<_>>()).collect();
         pieces.sort_unstable();
         pieces.dedup();
-        Self { pattern: Regex::new(&all.join("|")).ok(), pieces: pieces.into() }
+        Self { pattern, pieces: pieces.into() }
     }
 
     /// The text without its secrets.
