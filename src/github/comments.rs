@@ -54,6 +54,12 @@ impl RepositoryClient {
             .collect())
     }
 
+    /// Whether a comment of ours with this marker is in a conversation.
+    pub async fn has_said(&self, issue: IssueNumber, marker: &Marker) -> Result<bool, GitHubError> {
+        let comments = self.issue_comments(issue).await?;
+        Ok(comments.iter().any(|comment| comment.ours && marker.signs(&comment.body)))
+    }
+
     /// Brings one comment about: `known` is written anew in place; without it, or if somebody deleted it, a comment of
     /// ours with this marker is looked for when `look_first` says that an earlier attempt may have written it; else a
     /// new one is made.

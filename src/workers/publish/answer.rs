@@ -22,6 +22,11 @@ pub(super) async fn publish(
     let conversation: IssueNumber = Tools::conversation(run).unwrap_or(run.id.issue);
     let marker = marker(run, &format!("answer:{}", request.0))?;
     let client = tools.repository(run);
+    // An attempt whose answer was lost may have spoken on the issue, when there was no pull request yet (promise P1).
+    let elsewhere = task.look_first() && conversation != run.id.issue;
+    if elsewhere && client.has_said(run.id.issue, &marker).await? {
+        return Ok(Product::nothing());
+    }
     client.comment_once(task, conversation, &marker, &body, None, task.look_first()).await?;
     Ok(Product::nothing())
 }

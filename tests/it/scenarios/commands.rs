@@ -1,7 +1,9 @@
 //! What people say to Pairbot: who is heard, what is answered, and what nobody meant as a command.
 
+use std::time::Duration;
+
 use pairbot::demo::REPOSITORY;
-use pairbot_github_sim::NewApp;
+use pairbot_github_sim::{Fault, NewApp, RecordedRequest};
 use pairbot_model_sim::When;
 
 use super::world::{World, writes};
@@ -308,6 +310,40 @@ async fn a_stop_is_heard_while_agents_hold_every_slot() {
 issue open [agent:pair] :eyes:
   pairbot[bot]: ### Pairbot: ended without a merge
   mona: /stop :+1:
+";
+    assert_eq!(world.picture(issue), seen);
+    world.nothing_else_happened().await;
+}
+
+/// People are answered on the pull request once there is one; what was said on the issue before, was said.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_whose_own_was_lost_before_the_pull_request_opened_is_not_given_there_again() {
+    let world = World::with_policy("rounds: 1\n").await;
+    let issue = world.issue_of(writes("Say it once", &[("one.txt", "1\n")]));
+    let creator = world.label_and_hold_creator(issue).await;
+    let path = format!("/repos/{REPOSITORY}/issues/{issue}/comments");
+    world.stage.github.fault(Fault::on("POST", &path).lose_answer(502));
+    world.mona().comment(REPOSITORY, issue, "/retry").unwrap();
+    // Beside the status comment.
+    let told = |request: &&RecordedRequest| request.method == "POST" && request.path == path;
+    let mut looks = 0;
+    while world.stage.github.requests().iter().filter(told).count() < 2 {
+        looks += 1;
+        assert!(looks < 2_000, "{}", world.trace().await);
+        world.something_is_stored().await;
+    }
+    creator.resume();
+    world.quiet().await;
+    world.leap(Duration::from_mins(5)).await;
+    let seen = "\
+issue open [agent:pair] :eyes:
+  pairbot[bot]: ### Pairbot: ready: `c1` waits for you
+  mona: /retry :confused:
+  pairbot[bot]: Not everything was carried out:
+pull ready: Say it once
+  pairbot[bot] COMMENTED on c1: Review by `correctness`
+  pairbot[bot] COMMENTED on c1: Review by `maintainability`
+  c1 paths=success ready=success review=success size=success
 ";
     assert_eq!(world.picture(issue), seen);
     world.nothing_else_happened().await;
