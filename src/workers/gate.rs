@@ -1,9 +1,7 @@
 //! A gate's task: its facts, read for exactly one head, and its verdict on them.
 
-use std::path::PathBuf;
-
 use pairbot_protocol::ids::{GateName, HeadSha};
-use pairbot_protocol::policy::{GateKind, Setup};
+use pairbot_protocol::policy::GateKind;
 use pairbot_protocol::run::Run;
 use pairbot_protocol::signal::{GateReport, Signal};
 
@@ -23,8 +21,10 @@ pub(super) async fn examine(
 ) -> Result<Product, Setback> {
     let run = &task.run;
     let wanted = run.validation().is_some_and(|validation| validation.head == *head);
-    let kind = run.policy.as_ref().and_then(|policy| policy.gates.get(gate)).filter(|_| wanted);
-    let Some(kind) = kind else { return Err(Setback::Cancelled) };
+    let policy = run.policy.as_ref().filter(|_| wanted);
+    let Some((policy, kind)) = policy.and_then(|policy| Some((policy, policy.gates.get(gate)?))) else {
+        return Err(Setback::Cancelled);
+    };
     let home = tools.home(run).await?;
     let mut leftover = None;
     let report = match kind {
@@ -44,9 +44,11 @@ pub(super) async fn examine(
             let (workspace, files) = changes(tools, run, &home, head).await?;
             let role = format!("gate-{gate}");
             let opened = workspace.worktree(run.id, run.round, &role, head).await?;
-            let place = Place::New(run.policy.as_ref().and_then(|policy| policy.setup.as_ref()));
-            let path = opened.worktree.path();
-            let report = run_command(tools, path, place, line, *timeout_ms, &files).await?;
+            let scratch = scratch(tools)?;
+            let cage = Cage::around(opened.worktree.path(), TreeAccess::Write, scratch.path().to_owned());
+            let command = run_command(tools, cage, line, *timeout_ms, &files);
+            let report =
+                set_up::before_gate(tools, policy, &opened.worktree, scratch.path(), command).await?;
             leftover = Some(opened.worktree);
             report
         }
@@ -57,51 +59,27 @@ pub(super) async fn examine(
     Ok(product)
 }
 
-/// Where a gate's command runs.
-pub(super) enum Place<'a> {
-    /// In a home of its own, after the policy's set-up.
-    New(Option<&'a Setup>),
-    /// In this home, in which the set-up was made already.
-    Ready(PathBuf),
+/// A directory that is gone when what needed it has ended.
+pub(super) fn scratch(tools: &Tools) -> Result<tempfile::TempDir, Setback> {
+    tempfile::tempdir_in(&tools.scratch_dir)
+        .map_err(|error| Setback::Retry(format!("no scratch directory: {error}")))
 }
 
 pub(super) async fn run_command(
     tools: &Tools,
-    worktree: PathBuf,
-    place: Place<'_>,
+    cage: Cage,
     line: &str,
     timeout_ms: u64,
     files: &[ChangedFile],
-) -> Result<GateReport, Setback> {
-    let scratch = tempfile::tempdir_in(&tools.scratch_dir)
-        .map_err(|error| Setback::Retry(format!("no scratch directory: {error}")))?;
-    let (home, before) = match place {
-        Place::Ready(home) => (home, None),
-        Place::New(None) => (scratch.path().to_owned(), None),
-        Place::New(Some(setup)) => {
-            let home = scratch.path().to_owned();
-            let report = set_up::run(tools, setup, worktree.clone(), home.clone()).await?;
-            let said = report.summary.clone();
-            if let Some(failed) = set_up::failed(report) {
-                return Ok(failed);
-            }
-            (home, Some(said))
-        }
-    };
+) -> GateReport {
     let run = command::CommandRun {
         run: line.to_owned(),
         timeout: std::time::Duration::from_millis(timeout_ms),
         egress: None,
-        cage: Cage::around(worktree, TreeAccess::Write, home),
+        cage,
         search_path: tools.agents.search_path.clone(),
     };
-    let mut report = command::CommandGate::new(tools.sandbox.clone()).examine(&run, files).await;
-    if let Some(said) = before {
-        // Part of the report, so that the ledger holds which hosts were reached.
-        report.summary.push_str("\n\n**Before it, the set-up**\n\n");
-        report.summary.push_str(&said);
-    }
-    Ok(report)
+    command::CommandGate::new(tools.sandbox.clone()).examine(&run, files).await
 }
 
 async fn changes(

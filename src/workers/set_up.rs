@@ -2,6 +2,7 @@
 //!
 //! It alone has a way out of the cage, to the hosts that the operator named: agents and gates run after it, without one.
 
+use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -16,7 +17,30 @@ use crate::sandbox::{Cage, RUNTIME, Socket, Standing, TreeAccess};
 
 /// Runs the set-up, and reports as a gate would. What it leaves in `home` is there for the commands that get the same
 /// home.
+///
+/// What it changed of files that belong to a change is undone. A creator would push it; and a gate's verdict on it would be
+/// none on the head (promise P2), a test that was rewritten passes.
 pub(super) async fn run(
+    tools: &Tools,
+    setup: &Setup,
+    worktree: &Worktree,
+    home: &Path,
+) -> Result<GateReport, Setback> {
+    std::fs::create_dir_all(home)
+        .map_err(|error| Setback::Retry(format!("the home of the commands cannot be made: {error}")))?;
+    let before = worktree.look().await?.tree;
+    let mut report = execute(tools, setup, worktree.path(), home.to_owned()).await?;
+    if worktree.look().await?.tree != before {
+        worktree.go_back(&before).await?;
+        report.summary.push_str(
+            "\n\nIt changed files that are not ignored by git. Those changes were undone, since they are no part of the \
+             task.",
+        );
+    }
+    Ok(report)
+}
+
+async fn execute(
     tools: &Tools,
     setup: &Setup,
     worktree: PathBuf,
@@ -49,8 +73,6 @@ pub(super) async fn run(
 
 /// Makes a creator's worktree ready, with the home of its agent's commands. Gives what the agent must know of it; nothing
 /// where the policy has no set-up.
-///
-/// What it changed of files that belong to a change is undone: nobody asked for that, and it would be pushed.
 pub(super) async fn before_creator(
     tools: &Tools,
     policy: &Policy,
@@ -58,34 +80,37 @@ pub(super) async fn before_creator(
     home: &Path,
 ) -> Result<Option<String>, Setback> {
     let Some(setup) = &policy.setup else { return Ok(None) };
-    std::fs::create_dir_all(home)
-        .map_err(|error| Setback::Retry(format!("the home of the commands cannot be made: {error}")))?;
-    let before = worktree.look().await?.tree;
-    let report = run(tools, setup, worktree.path(), home.to_owned()).await?;
-    let mut told = match report.verdict {
+    let report = run(tools, setup, worktree, home).await?;
+    Ok(Some(match report.verdict {
         Verdict::Green => format!("It succeeded.\n{}", report.summary),
         Verdict::Red | Verdict::Unknown | Verdict::Waiting => {
             tracing::warn!(title = report.title, "the set-up of a worktree did not succeed");
             format!("It did not succeed: {}.\n{}", report.title, report.summary)
         }
-    };
-    if worktree.look().await?.tree != before {
-        worktree.go_back(&before).await?;
-        told.push_str(
-            "\n\nIt changed files that are not ignored by git. Those changes were undone, since they are no part of the \
-             task.",
-        );
-    }
-    Ok(Some(told))
+    }))
 }
 
-/// What a set-up that did not succeed means for the gate whose command needed it; none if it did.
-pub(super) fn failed(report: GateReport) -> Option<GateReport> {
-    match report.verdict {
-        Verdict::Green => None,
+/// Runs what a gate's command needs, if the policy has a set-up, and then the command itself.
+pub(super) async fn before_gate(
+    tools: &Tools,
+    policy: &Policy,
+    worktree: &Worktree,
+    home: &Path,
+    command: impl Future<Output = GateReport>,
+) -> Result<GateReport, Setback> {
+    let Some(setup) = &policy.setup else { return Ok(command.await) };
+    let made = run(tools, setup, worktree, home).await?;
+    match made.verdict {
+        Verdict::Green => {
+            let mut report = command.await;
+            // Part of the report, so that the ledger holds which hosts were reached.
+            report.summary.push_str("\n\n**Before it, the set-up**\n\n");
+            report.summary.push_str(&made.summary);
+            Ok(report)
+        }
         Verdict::Red | Verdict::Unknown | Verdict::Waiting => {
-            let title = format!("the set-up did not succeed: {}", report.title);
-            Some(GateReport { title, ..report })
+            let title = format!("the set-up did not succeed: {}", made.title);
+            Ok(GateReport { title, ..made })
         }
     }
 }

@@ -14,6 +14,7 @@ use super::{Setback, Tools, gate};
 use crate::agents::Gates;
 use crate::gates::{ChangedFile, paths, size};
 use crate::git::{DiffLimits, GitError, Worktree};
+use crate::sandbox::{Cage, TreeAccess};
 
 /// The gates of one creator's task.
 pub(super) struct TaskGates<'a> {
@@ -53,9 +54,10 @@ impl TaskGates<'_> {
             GateKind::Size { files_max, lines_max } => Some(size::examine(files, *files_max, *lines_max)),
             GateKind::Paths { protected } => Some(paths::examine(files, protected)),
             GateKind::Command { run, timeout_ms } => {
-                let root = self.worktree.path();
-                let place = self.home.clone().map_or(gate::Place::New(None), gate::Place::Ready);
-                Some(gate::run_command(self.tools, root, place, run, *timeout_ms, files).await?)
+                let scratch = gate::scratch(self.tools)?;
+                let home = self.home.clone().unwrap_or_else(|| scratch.path().to_owned());
+                let cage = Cage::around(self.worktree.path(), TreeAccess::Write, home);
+                Some(gate::run_command(self.tools, cage, run, *timeout_ms, files).await)
             }
             GateKind::Ci { .. } => None,
         })

@@ -11,7 +11,7 @@ async fn what_the_set_up_made_is_there_for_agents_and_gates_and_no_part_of_the_c
 rounds: 1
 setup: { command: \"mkdir deps; echo lib >deps/lib; echo cache >$HOME/cache; echo dirt >>README.md; echo stray >stray\" }
 gates:
-  tests: { command: \"cat deps/lib $HOME/cache && ! grep dirt README.md || echo dirty\" }
+  tests: { command: \"cat deps/lib $HOME/cache && ! grep dirt README.md && ! test -e stray\" }
 ";
     let turns = [
         Reply::run_command(
