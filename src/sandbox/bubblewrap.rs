@@ -18,6 +18,7 @@ use async_trait::async_trait;
 use self::filter::Filters;
 use self::host::Host;
 use self::launch::Launch;
+use super::caged::{Caged, Surroundings};
 use super::control_group::ControlGroups;
 use super::probes::Layer;
 use super::{
@@ -25,7 +26,7 @@ use super::{
     Unavailable, WORKTREE, outgrown, system,
 };
 use crate::adapters::on_disk;
-use crate::ports::{CommandSpec, Ending, Finished, Process, Started};
+use crate::ports::{CommandSpec, Ending, Finished, Started};
 
 /// Cages made by bubblewrap.
 #[derive(Debug)]
@@ -122,45 +123,35 @@ impl Sandbox for Bubblewrap {
         let launch = self.launch(command, cage).await?;
         let Started { stdin, stdout, stderr, process } =
             self.ports.spawner.start(launch.command.clone()).await?;
-        let process =
-            Caged { process, launch, clock: self.ports.clock.clone(), cage: cage.clone(), outgrown: false };
+        let around = InNamespaces { launch, clock: self.ports.clock.clone(), cage: cage.clone() };
+        let process = Caged::new(process, around);
         Ok(Started { stdin, stdout, stderr, process: Box::new(process) })
     }
 }
 
-/// A program in a cage that is talked with. Dropping it ends the cage: first `bwrap`, then whatever is in its groups.
+/// Around a program in namespaces. Dropping it ends whatever is in its groups.
 #[derive(Debug)]
-struct Caged {
-    process: Box<dyn Process>,
+struct InNamespaces {
     launch: Launch,
     clock: Arc<dyn crate::ports::Clock>,
     cage: Cage,
-    outgrown: bool,
 }
 
 #[async_trait]
-impl Process for Caged {
-    async fn wait(&mut self) -> Ending {
-        if !self.outgrown {
-            tokio::select! {
-                biased;
-                ending = self.process.wait() => {
-                    self.launch.close().await;
-                    return self.launch.ending(ending);
-                }
-                _limit = outgrown::outgrown(self.clock.as_ref(), &self.cage) => {
-                    self.outgrown = true;
-                    self.kill();
-                }
-            }
-        }
-        let ending = self.process.wait().await;
+impl Surroundings for InNamespaces {
+    async fn outgrown(&self) {
+        outgrown::outgrown(self.clock.as_ref(), &self.cage).await;
+    }
+
+    async fn close(&mut self) {
         self.launch.close().await;
+    }
+
+    fn ending(&self, ending: Ending) -> Ending {
         self.launch.ending(ending)
     }
 
     fn kill(&mut self) {
-        self.process.kill();
         self.launch.group.kill();
     }
 }

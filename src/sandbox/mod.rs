@@ -9,6 +9,8 @@
 #[cfg(target_os = "linux")]
 mod bubblewrap;
 #[cfg(target_os = "linux")]
+mod caged;
+#[cfg(target_os = "linux")]
 mod control_group;
 #[cfg(target_os = "linux")]
 mod deaths;

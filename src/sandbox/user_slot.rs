@@ -30,6 +30,7 @@ use self::ownership::TEMPORARY;
 use self::places::{Places, Taken};
 use self::reach::Reach;
 use self::slots::{Slot, Slots};
+use super::caged::{Caged, Surroundings};
 use super::control_group::ControlGroups;
 use super::probes::Layer;
 use super::slot_uids::SlotIds;
@@ -39,7 +40,7 @@ use super::{
     outgrown,
 };
 use crate::adapters::on_disk;
-use crate::ports::{Clock, CommandSpec, Ending, Finished, Process, Started};
+use crate::ports::{Clock, CommandSpec, Ending, Finished, Started};
 
 /// Cages that are users of their own.
 #[derive(Debug)]
@@ -235,7 +236,7 @@ impl Sandbox for UserSlots {
         let watch = self.watch(cage, occupied.ids);
         let Started { stdin, stdout, stderr, process } =
             self.house.ports.spawner.start(launch.command.clone()).await?;
-        let process = Caged { process, occupied, launch, watch, outgrown: false };
+        let process = Caged::new(process, InSlot { occupied, launch, watch });
         Ok(Started { stdin, stdout, stderr, process: Box::new(process) })
     }
 }
@@ -339,38 +340,28 @@ impl Watch {
     }
 }
 
-/// A program in a slot that is talked with. Dropping it ends it: first who stands for it, then whatever runs as its user.
+/// Around a program in a slot. Dropping it ends whatever runs as its user.
 #[derive(Debug)]
-struct Caged {
-    process: Box<dyn Process>,
+struct InSlot {
     occupied: Occupied,
     launch: Launch,
     watch: Watch,
-    outgrown: bool,
 }
 
 #[async_trait]
-impl Process for Caged {
-    async fn wait(&mut self) -> Ending {
-        if !self.outgrown {
-            tokio::select! {
-                biased;
-                ending = self.process.wait() => {
-                    self.occupied.vacate().await;
-                    return self.launch.ending(ending);
-                }
-                _limit = self.watch.until_outgrown(&self.launch) => {
-                    self.outgrown = true;
-                    self.kill();
-                }
-            }
-        }
-        let ending = self.process.wait().await;
+impl Surroundings for InSlot {
+    async fn outgrown(&self) {
+        self.watch.until_outgrown(&self.launch).await;
+    }
+
+    async fn close(&mut self) {
         self.occupied.vacate().await;
+    }
+
+    fn ending(&self, ending: Ending) -> Ending {
         self.launch.ending(ending)
     }
 
-    fn kill(&mut self) {
-        self.process.kill();
-    }
+    /// Who stands for the program takes all of it along.
+    fn kill(&mut self) {}
 }
