@@ -173,11 +173,6 @@ impl Gateway {
         Self { transport: Box::new(transport), clock, entropy, prices, settings, providers }
     }
 
-    /// What is known of a model that has a price: its window, its longest answer, its price.
-    pub fn facts(&self, model: &super::ModelChoice) -> Result<&ModelFacts, UnknownModel> {
-        self.prices.facts(model)
-    }
-
     /// How much a model can hold and write, priced or not.
     pub fn sizes(&self, model: &super::ModelChoice) -> ModelFacts {
         self.prices.without_price(model)

@@ -56,8 +56,12 @@ impl RepositoryClient {
 
     /// Whether a comment of ours with this marker is in a conversation.
     pub async fn has_said(&self, issue: IssueNumber, marker: &Marker) -> Result<bool, GitHubError> {
+        Ok(self.ours(issue, marker).await?.is_some())
+    }
+
+    async fn ours(&self, issue: IssueNumber, marker: &Marker) -> Result<Option<IssueComment>, GitHubError> {
         let comments = self.issue_comments(issue).await?;
-        Ok(comments.iter().any(|comment| comment.ours && marker.signs(&comment.body)))
+        Ok(comments.into_iter().find(|comment| comment.ours && marker.signs(&comment.body)))
     }
 
     /// Brings one comment about: `known` is written anew in place; without it, or if somebody deleted it, a comment of
@@ -78,16 +82,13 @@ impl RepositoryClient {
         {
             return Ok(id);
         }
-        if look_first || known.is_some() {
-            let comments = self.issue_comments(issue).await?;
-            if let Some(comment) =
-                comments.into_iter().find(|comment| comment.ours && marker.signs(&comment.body))
-            {
-                if comment.body != body {
-                    self.rewrite_comment(lease, comment.id, &body).await?;
-                }
-                return Ok(comment.id);
+        if (look_first || known.is_some())
+            && let Some(comment) = self.ours(issue, marker).await?
+        {
+            if comment.body != body {
+                self.rewrite_comment(lease, comment.id, &body).await?;
             }
+            return Ok(comment.id);
         }
         let written: Written = self
             .write(lease, Method::POST, &format!("/issues/{issue}/comments"), &json!({ "body": body }))
