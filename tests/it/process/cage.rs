@@ -54,6 +54,16 @@ async fn the_doctor_tells_which_sandbox_holds_and_how_to_get_one() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_server_leaves_no_program_of_a_cage_behind() {
+    // `bwrap` and the shell have the mark among their arguments too, so four processes at the least.
+    nothing_is_left_by_a_killed_server("auto", &[], 4).await;
+}
+
+/// Kills a server while so many processes of a gate are at work, with settings beside the usual ones.
+pub(super) async fn nothing_is_left_by_a_killed_server(
+    sandbox: &str,
+    further: &[(&str, &str)],
+    processes_min: usize,
+) {
     // A number that no other process on this machine sleeps for.
     let mark = format!("300.{:019}", SystemEntropy.bits() >> 1);
     let policy =
@@ -63,13 +73,15 @@ async fn a_killed_server_leaves_no_program_of_a_cage_behind() {
     settings.files.push((".github/pairbot.yml".to_owned(), policy));
     let mut stage = Stage::set(settings).await.unwrap();
     stage.stop_server().await;
-    let serving = Serving::spawn(&changed(&stage, "PAIRBOT_SANDBOX", "auto"));
+    let mut settings = changed(&stage, "PAIRBOT_SANDBOX", sandbox);
+    settings.extend(further.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+    let serving = Serving::spawn(&settings);
     serving.listens().await;
     let told = story("smooth").unwrap();
     let issue = stage.open_issue(told.issue_title, told.issue_body).unwrap();
     stage.github.person(MAINTAINER).label(REPOSITORY, issue, LABEL).unwrap();
-    // `bwrap` and the shell have it among their arguments too, so four processes at the least.
-    until("the gate to be at work", &serving, async || processes_with(&mark).len() >= 4).await;
+    let at_work = async || processes_with(&mark).len() >= processes_min;
+    until("the gate to be at work", &serving, at_work).await;
     serving.kill().await;
     let gone = tokio::time::timeout(Duration::from_secs(10), async {
         while !processes_with(&mark).is_empty() {

@@ -1,17 +1,14 @@
 //! The real server with users of their own for cages, as where namespaces may not be made. Needs root.
 
-use std::time::Duration;
-
-use pairbot::adapters::{SystemClock, SystemEntropy};
-use pairbot::demo::{MAINTAINER, REPOSITORY, Stage, StageSettings, play};
-use pairbot::ports::Entropy as _;
+use pairbot::adapters::SystemClock;
+use pairbot::demo::play;
 use pairbot_model_sim::story;
-use pairbot_protocol::policy::LABEL;
 use serde_json::{Value, json};
 
+use super::cage::nothing_is_left_by_a_killed_server;
 use super::server::{Serving, address, changed, ended, pairbot, stage, until};
 use super::serving::PATIENCE;
-use crate::cage::stage::{Layer, processes_with};
+use crate::cage::stage::Layer;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_main_job_is_done_with_every_command_as_a_user_of_its_own() {
@@ -44,32 +41,10 @@ async fn a_killed_server_leaves_no_program_of_a_slot_behind() {
     if !Layer::UserSlot.is_possible() {
         return;
     }
-    // A number that no other process on this machine sleeps for.
-    let mark = format!("300.{:019}", SystemEntropy.bits() >> 1);
-    let policy =
-        format!("gates: {{ long: {{ command: \"setsid sleep {mark} & sleep {mark}\", timeout: 10m }} }}\n");
-    let mut settings = StageSettings::default();
-    settings.files.retain(|(path, _)| path != ".github/pairbot.yml");
-    settings.files.push((".github/pairbot.yml".to_owned(), policy));
-    let mut stage = Stage::set(settings).await.unwrap();
-    stage.stop_server().await;
-    let mut settings = changed(&stage, "PAIRBOT_SANDBOX", "user-slot");
-    // Users that no other server has: one that starts or begins a cage would end what is left of this.
-    settings.push(("PAIRBOT_SANDBOX_UIDS".to_owned(), "231000-231007".to_owned()));
-    let serving = Serving::spawn(&settings);
-    serving.listens().await;
-    let told = story("smooth").unwrap();
-    let issue = stage.open_issue(told.issue_title, told.issue_body).unwrap();
-    stage.github.person(MAINTAINER).label(REPOSITORY, issue, LABEL).unwrap();
-    // Two that sleep, and the shells before them.
-    until("the gate to be at work", &serving, async || processes_with(&mark).len() >= 3).await;
-    serving.kill().await;
-    let gone = tokio::time::timeout(Duration::from_secs(10), async {
-        while !processes_with(&mark).is_empty() {
-            tokio::task::yield_now().await;
-        }
-    });
-    assert!(gone.await.is_ok(), "left behind: {:?}", processes_with(&mark));
+    // Users that no other server has: one that starts or begins a cage would end what is left of this. Two that sleep,
+    // and the shells before them.
+    let own_users = [("PAIRBOT_SANDBOX_UIDS", "231000-231007")];
+    nothing_is_left_by_a_killed_server("user-slot", &own_users, 3).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
