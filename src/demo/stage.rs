@@ -50,6 +50,9 @@ pub enum Models {
     Real(ModelsConfig),
 }
 
+/// The scripted models take any key. No word that is also said: secrets are blotted out of what is posted.
+const MODEL_KEY: &str = "sk-for-one-afternoon";
+
 /// How to set the stage.
 #[derive(Debug, Clone)]
 pub struct StageSettings {
@@ -212,7 +215,7 @@ async fn models(models: Models) -> anyhow::Result<(Option<ModelSim>, ModelsConfi
             scripts.extend(extra);
             let models = ModelSim::start(ModelConfig { scripts, ..ModelConfig::default() }).await?;
             let provider =
-                |base_url: String| ProviderConfig { api_key: SecretString::from("scripted"), base_url };
+                |base_url: String| ProviderConfig { api_key: SecretString::from(MODEL_KEY), base_url };
             let providers = ModelsConfig {
                 anthropic: Some(provider(models.anthropic_base_url())),
                 openai: Some(provider(models.openai_base_url())),

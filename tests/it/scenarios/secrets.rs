@@ -45,6 +45,8 @@ pull draft: Add [redacted] there
   c1 leak=failure paths=success ready=action_required review=success size=success
 ";
     assert_eq!(world.picture(issue), seen);
+    let status = world.status(issue);
+    assert!(status.contains("The agents of this server are scripted"), "an ordinary word is none: {status}");
     let branch = format!("pairbot/issue-{issue}");
     let mut told = world.stage.github.messages(REPOSITORY, "main", &branch).unwrap();
     told.extend(world.stage.github.requests().into_iter().map(|request| request.body));
