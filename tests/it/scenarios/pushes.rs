@@ -38,10 +38,12 @@ pull ready: A piece
 #[tokio::test(flavor = "multi_thread")]
 async fn a_review_that_is_stale_when_it_is_to_be_posted_is_not_posted() {
     let (world, issue) = World::piecework().await;
+    // While another reviewer reads, nothing but a finished review looks at the pull request.
+    world.hang(When::next_call().reviewer("correctness"));
     let posting = world.stop_at("GET", &format!("/pulls/{}", issue + 1), 0);
     world.mona().label(REPOSITORY, issue, "agent:pair").unwrap();
     posting.reached().await;
-    world.still(1).await;
+    world.still(2).await;
     // Nobody tells the server of the push: it has to see for itself.
     world.stage.github.hold_webhooks();
     mona_pushes(&world, issue);
@@ -55,7 +57,7 @@ issue open [agent:pair] :eyes:
 pull ready: A piece
   pairbot[bot] COMMENTED on c2: Review by `correctness`
   pairbot[bot] COMMENTED on c2: Review by `maintainability`
-  c1 ready=cancelled review=success
+  c1 ready=cancelled review=cancelled
   c2 ready=success review=success
 ";
     assert_eq!(world.picture_without(issue, &["paths", "size", "tests"]), seen);
