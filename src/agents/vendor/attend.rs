@@ -103,9 +103,10 @@ impl Job<'_> {
         let mut narrator = Narrator::new(ports.transcript, door.token().expose_secret().to_owned());
         let end = beside(&desk, counter, self.watch(&outfit, &door, &mut narrator, product, ports)).await;
         narrator.flush().await?;
-        let (last_call, last_words) = (last_call(&door), narrator.last_words());
-        // What the agent did not wait for is still being paid.
+        let last_words = narrator.last_words();
+        // What it heard last, and what it did not wait for, is still being paid.
         let paid = door.close(SETTLED_WITHIN).await;
+        let last_call = last_call(&door);
         let calls = u32::try_from(paid.calls).unwrap_or(u32::MAX);
         *spent = spent.plus(Spent { usage: paid.usage, cost: paid.cost, calls });
         Ok(Attended { end, last_call, last_words })
@@ -168,9 +169,9 @@ impl Job<'_> {
 /// How the last call went that an agent made, if it made any.
 fn last_call(door: &Door) -> Option<Result<(), String>> {
     door.calls().pop().map(|call| match call.outcome {
-        CallOutcome::Answered { .. } => Ok(()),
+        CallOutcome::Answered { .. } if call.heard => Ok(()),
         // The agent was ended, or went away, while it was answered.
-        CallOutcome::UnderWay => Err("it was not waited for".to_owned()),
+        CallOutcome::Answered { .. } | CallOutcome::UnderWay => Err("it was not waited for".to_owned()),
         CallOutcome::Rejected { status, reason } => Err(format!("status {status}: {reason}")),
         CallOutcome::Estimated { reason, .. }
         | CallOutcome::Unsettled { reason }

@@ -70,6 +70,8 @@ struct End {
     status: Option<u16>,
     /// Why there is no whole answer.
     reason: Option<String>,
+    /// Whether the agent stayed for what there was to hear.
+    heard: bool,
 }
 
 /// Makes a call, and returns once it is settled.
@@ -205,6 +207,7 @@ impl Call<'_> {
         drop(slot);
         let account = shared.visit.account.as_ref();
         let settled = payment::settle(account, &self.model, &self.facts, paid, end.bill).await;
+        let heard = end.heard;
         let outcome = match settled {
             Ok(receipt) => outcome(&end, receipt),
             Err(error) => {
@@ -212,7 +215,7 @@ impl Call<'_> {
                 CallOutcome::Unsettled { reason: error.to_string() }
             }
         };
-        shared.record().end(number, shared.now(), outcome);
+        shared.record().end(number, shared.now(), outcome, heard);
         shared.traffic.send_modify(|traffic| {
             *traffic = Traffic { under_way: traffic.under_way.saturating_sub(1), ended: traffic.ended + 1 };
         });
@@ -229,8 +232,13 @@ impl Call<'_> {
             Ok(limited) => Bytes::from(limited),
             Err(refusal) => {
                 let reason = refusal.to_string();
-                let _gone = reply.send(refusal.response(form));
-                return End { bill: Bill::Failed(Charge::Nothing), status: None, reason: Some(reason) };
+                let heard = reply.send(refusal.response(form)).is_ok();
+                return End {
+                    bill: Bill::Failed(Charge::Nothing),
+                    status: None,
+                    reason: Some(reason),
+                    heard,
+                };
             }
         };
         let exchange = self.with_provider();
@@ -248,17 +256,17 @@ impl Call<'_> {
                 } else {
                     Refusal::Down { seconds: None, reason: reason.clone() }
                 };
-                let _gone = reply.send(refusal.response(form));
+                let heard = reply.send(refusal.response(form)).is_ok();
                 let reason = Some(reason);
-                End { bill: Bill::Failed(failed.charge), status: None, reason }
+                End { bill: Bill::Failed(failed.charge), status: None, reason, heard }
             }
             Ok(response) if response.status() == StatusCode::OK => {
                 self.pass(&exchange, response, reply, output_tokens).await
             }
             Ok(response) => {
-                let (status, error) = self.refused(&exchange, response, reply).await;
+                let (status, error, heard) = self.refused(&exchange, response, reply).await;
                 let bill = Bill::Failed(Charge::Nothing);
-                End { bill, status: Some(status), reason: Some(error.to_string()) }
+                End { bill, status: Some(status), reason: Some(error.to_string()), heard }
             }
         }
     }
@@ -276,7 +284,7 @@ impl Call<'_> {
         let mut response_head = Response::new(told);
         *response_head.headers_mut() = passed_on(response.headers());
         let is_stream = is_event_stream(response.headers());
-        let _gone = reply.send(response_head);
+        let mut heard = reply.send(response_head).is_ok();
 
         let (mut meter, mut blotter) = (Meter::of(self.api), Blotter::of(&self.provider.settings.key));
         let (mut events, mut document) = (Events::default(), Vec::new());
@@ -295,14 +303,14 @@ impl Call<'_> {
                     }
                     let passed = blotter.pass(piece);
                     if !passed.is_empty() {
-                        let _gone = pieces.send(Ok(passed));
+                        heard &= pieces.send(Ok(passed)).is_ok();
                     }
                     if meter.outgrows(output_tokens) {
                         let _gone = pieces.send(Err(Broken));
                         tracing::error!(model = %self.model, output_tokens, "an answer was cut that outgrew its limit");
                         let reason =
                             format!("the answer outgrew its limit of {output_tokens} tokens and was cut");
-                        return End { bill: meter.outgrown(), status: None, reason: Some(reason) };
+                        return End { bill: meter.outgrown(), status: None, reason: Some(reason), heard };
                     }
                 }
             }
@@ -312,7 +320,9 @@ impl Call<'_> {
         } else {
             meter.document(&document);
         }
-        let _gone = pieces.send(Ok(blotter.rest()));
+        let rest = blotter.rest();
+        // An agent that leaves before the connection's end, but after the last word, has heard everything.
+        heard &= rest.is_empty() || pieces.send(Ok(rest)).is_ok();
         if failure.is_some() {
             let _gone = pieces.send(Err(Broken));
         }
@@ -323,16 +333,16 @@ impl Call<'_> {
             None => self.provider.circuit.answered(),
         }
         let reason = failure.map(|error| self.redacted(&error.to_string()));
-        End { bill, status: None, reason }
+        End { bill, status: None, reason, heard }
     }
 
-    /// Passes on that the provider refused, in its own words.
+    /// Passes on that the provider refused, in its own words, and tells whether the agent was there to hear them.
     async fn refused(
         &self,
         exchange: &Exchange<'_>,
         response: http::Response<AnswerBody>,
         reply: Reply,
-    ) -> (u16, ProviderError) {
+    ) -> (u16, ProviderError, bool) {
         let status = response.status();
         let mut headers = passed_on(response.headers());
         let asked_to_wait = retry_after(response.headers(), self.shared.now());
@@ -348,8 +358,8 @@ impl Call<'_> {
         } else {
             Refusal::Down { seconds: None, reason: error.to_string() }.response(self.api.form())
         };
-        let _gone = reply.send(told);
-        (status.as_u16(), error)
+        let heard = reply.send(told).is_ok();
+        (status.as_u16(), error, heard)
     }
 
     /// Counts tokens, which the provider does for nothing.

@@ -211,7 +211,7 @@ impl Door {
     }
 
     /// Takes no new call, and waits for those under way, but no longer than `patience`.
-    pub async fn close(self, patience: Duration) -> Spent {
+    pub async fn close(&self, patience: Duration) -> Spent {
         self.shared.closing.cancel();
         tokio::select! {
             biased;

@@ -41,6 +41,8 @@ pub struct DoorCall {
     pub ended: Option<Timestamp>,
     /// How it ended.
     pub outcome: CallOutcome,
+    /// Whether the agent stayed for the whole answer. It may have heard it before its cost is written down.
+    pub heard: bool,
 }
 
 /// How a call ended.
@@ -127,12 +129,20 @@ impl Record {
             }
         }
         let model = model.chars().take(100).collect();
-        self.calls.push_back(DoorCall { number: self.numbered, api, model, began: now, ended, outcome });
+        self.calls.push_back(DoorCall {
+            number: self.numbered,
+            api,
+            model,
+            began: now,
+            ended,
+            outcome,
+            heard: true,
+        });
         self.numbered
     }
 
-    /// Notes how a call that was under way ended.
-    pub(super) fn end(&mut self, number: u64, now: Timestamp, outcome: CallOutcome) {
+    /// Notes how a call that was under way ended, and whether its agent stayed for the answer.
+    pub(super) fn end(&mut self, number: u64, now: Timestamp, outcome: CallOutcome, heard: bool) {
         self.spent.under_way = self.spent.under_way.saturating_sub(1);
         if let CallOutcome::Answered { usage, cost } | CallOutcome::Estimated { usage, cost, .. } = &outcome {
             self.spent.cost = self.spent.cost.plus(*cost);
@@ -141,6 +151,7 @@ impl Record {
         if let Some(call) = self.calls.iter_mut().rev().find(|call| call.number == number) {
             call.ended = Some(now);
             call.outcome = outcome;
+            call.heard = heard;
         }
     }
 

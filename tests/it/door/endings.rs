@@ -1,6 +1,8 @@
 //! Answers that do not come to a good end, and agents that do not wait for it. What is paid is never less than the
 //! provider bills.
 
+use std::time::Duration;
+
 use pairbot::gateway::{Api, CallOutcome, DoorCall};
 use pairbot_model_sim::{Fault, When};
 use pairbot_protocol::ids::Money;
@@ -84,15 +86,36 @@ async fn an_agent_that_goes_away_before_the_answer_begins_pays_for_it() {
     let stage = Stage::with(DOLLAR).await;
     stage.way.close();
     let door = stage.door().await;
+    let mut idle = Vec::new();
+    for _ in 0..63 {
+        idle.push(wire::begin(door.socket(), b"").await);
+    }
     let asked = body(Api::Chat, false, "go", None).to_string();
     let stream =
         wire::begin(door.socket(), &bytes(Api::Chat, door.token().expose_secret(), asked.as_bytes())).await;
     stage.way.arrived(1).await;
     drop(stream);
+    // All seats were taken: who sits down now has the seat of the one that went away.
+    let next = wire::begin(door.socket(), &wire::request("GET", "/nowhere", &[], b"")).await;
+    assert_eq!(wire::hear(next).await.status, 401);
     stage.way.open();
-    last(&door).await;
+    let call = last(&door).await;
+    assert!(!call.heard, "{call:?}");
     assert_eq!((door.spent().cost, door.spent().usage), stage.billed());
     assert_eq!(stage.asked(), 1);
+}
+
+#[tokio::test]
+async fn an_agent_that_hears_its_answer_and_ends_before_it_is_settled_has_waited_for_it() {
+    for (api, streamed) in ALL {
+        let stage = Stage::with(DOLLAR).await;
+        let door = stage.door().await;
+        let answer = ask(&door, api, &body(api, streamed, "go", None)).await;
+        assert!(answer.whole);
+        door.close(Duration::from_secs(10)).await;
+        let call = door.calls().pop().unwrap();
+        assert!(call.heard && matches!(call.outcome, CallOutcome::Answered { .. }), "{api}: {call:?}");
+    }
 }
 
 #[tokio::test]
