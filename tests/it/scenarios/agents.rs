@@ -231,6 +231,11 @@ async fn an_agent_that_calls_without_end_is_ended_with_its_budget() {
     assert_eq!(account.reserved, Money::ZERO);
 }
 
+/// A long time in seconds, by which nobody else sleeps, not even another run of these tests beside this one.
+fn long(which: u32) -> String {
+    format!("{which}{:08}", std::process::id())
+}
+
 /// Whether a process has this word in its command line.
 fn is_alive(word: &str) -> bool {
     let processes = std::fs::read_dir("/proc").unwrap().flatten();
@@ -252,14 +257,15 @@ async fn until(what: impl Fn() -> bool) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_that_is_stopped_leaves_no_process_of_its_agent() {
     // Left its session, its group and its parent: only the end of the cage reaches it.
-    let line = "(setsid sleep 86211 &) ; sleep 86212";
-    let world = world(vec![shell("hydra", line)], &created_by("hydra")).await;
+    let (child, own) = (long(1), long(2));
+    let line = format!("(setsid sleep {child} &) ; sleep {own}");
+    let world = world(vec![shell("hydra", &line)], &created_by("hydra")).await;
     let issue = world.issue_of(writes("Never end", &[("one.txt", "1\n")]));
     world.mona().label(REPOSITORY, issue, "agent:pair").unwrap();
-    until(|| is_alive("86211") && is_alive("86212")).await;
+    until(|| is_alive(&child) && is_alive(&own)).await;
     world.mona().comment(REPOSITORY, issue, "/stop").unwrap();
     // At once, not at its next heartbeat: time stands still here.
-    until(|| !is_alive("86211") && !is_alive("86212")).await;
+    until(|| !is_alive(&child) && !is_alive(&own)).await;
     world.quiet().await;
     assert_eq!(world.phase(issue).await, "closed");
 }
@@ -267,13 +273,14 @@ async fn a_run_that_is_stopped_leaves_no_process_of_its_agent() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_agent_that_never_ends_is_ended_with_its_time() {
     let policy = format!("{}time: {{ run: 3m, task: 1m }}\n", created_by("sleeper"));
-    let world = world(vec![shell("sleeper", "sleep 86213")], &policy).await;
+    let seconds = long(3);
+    let world = world(vec![shell("sleeper", &format!("sleep {seconds}"))], &policy).await;
     let issue = world.issue_of(writes("Wait", &[("one.txt", "1\n")]));
     world.mona().label(REPOSITORY, issue, "agent:pair").unwrap();
-    until(|| is_alive("86213")).await;
+    until(|| is_alive(&seconds)).await;
     world.through(Duration::from_mins(2)).await;
     assert_eq!(world.phase(issue).await, "halted(timed-out)");
-    assert!(!is_alive("86213"));
+    assert!(!is_alive(&seconds));
 }
 
 #[tokio::test(flavor = "multi_thread")]
