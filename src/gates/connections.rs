@@ -1,7 +1,9 @@
-//! What a command reached from its cage, in words: part of its report, and so of the ledger.
+//! What a command reached from its cage, in numbers and in words: part of its report, and so of the ledger.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+
+use pairbot_protocol::signal::Contact;
 
 use crate::sandbox::egress::EgressRecord;
 use crate::text::untrusted;
@@ -13,37 +15,40 @@ const HOSTS_MAX: usize = 30;
 pub const NO_WAY_OUT: &str = "\n\nThe hosts of `PAIRBOT_EGRESS` are not reached from the sandbox of this server \
                               (user-slot), in which nobody has a network: that needs bubblewrap.";
 
-#[derive(Default)]
-struct Sum {
-    times: u32,
-    sent: u64,
-    received: u64,
+/// The connections that were asked for, summed by host; those that were made come first.
+pub fn contacts(records: &[EgressRecord]) -> Vec<Contact> {
+    let mut sums: BTreeMap<(Option<&str>, &str), Contact> = BTreeMap::new();
+    for EgressRecord { asked, refused, sent, received } in records {
+        let sum = sums.entry((*refused, asked)).or_insert_with(|| Contact {
+            asked: asked.clone(),
+            refused: refused.map(str::to_owned),
+            times: 0,
+            sent: 0,
+            received: 0,
+        });
+        sum.times += 1;
+        sum.sent += sent;
+        sum.received += received;
+    }
+    sums.into_values().collect()
 }
 
-/// The connections that were asked for; nothing if none was.
-pub fn told(records: &[EgressRecord]) -> String {
-    let mut sums: BTreeMap<(Option<&str>, &str), Sum> = BTreeMap::new();
-    for record in records {
-        let sum = sums.entry((record.refused, &record.asked)).or_default();
-        sum.times += 1;
-        sum.sent += record.sent;
-        sum.received += record.received;
-    }
-    if sums.is_empty() {
+/// The same in Markdown; nothing if none was asked for.
+pub fn told(contacts: &[Contact]) -> String {
+    if contacts.is_empty() {
         return String::new();
     }
     let mut text = "\n\nIt asked for connections out of the sandbox:\n\n".to_owned();
-    for ((refused, asked), sum) in sums.iter().take(HOSTS_MAX) {
+    for Contact { asked, refused, times, sent, received } in contacts.iter().take(HOSTS_MAX) {
         let asked = untrusted::code(asked, 100);
-        let Sum { times, sent, received } = sum;
         // Writing to a string cannot fail.
         let _ = match refused {
             None => writeln!(text, "- {asked}: {times} times, {sent} bytes out, {received} bytes in"),
             Some(reason) => writeln!(text, "- {asked}: refused {times} times, {reason}"),
         };
     }
-    if sums.len() > HOSTS_MAX {
-        let _ = writeln!(text, "- and {} others", sums.len() - HOSTS_MAX);
+    if contacts.len() > HOSTS_MAX {
+        let _ = writeln!(text, "- and {} others", contacts.len() - HOSTS_MAX);
     }
     text
 }
@@ -60,10 +65,10 @@ mod tests {
     fn connections_are_summed_by_host_and_refusals_are_told_with_the_reason() {
         assert_eq!(told(&[]), "");
         let records = [record("a:443", None), record("`@b`:1", Some("no")), record("a:443", None)];
-        let text = told(&records);
+        let text = told(&contacts(&records));
         assert!(text.contains("- `a:443`: 2 times, 20 bytes out, 400 bytes in\n"), "{text}");
         assert!(text.contains("refused 1 times, no\n"), "{text}");
         let many: Vec<_> = (0..40).map(|number| record(&format!("h{number}:443"), None)).collect();
-        assert!(told(&many).contains("- and 10 others"));
+        assert!(told(&contacts(&many)).contains("- and 10 others"));
     }
 }

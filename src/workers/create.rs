@@ -13,11 +13,12 @@ use pairbot_protocol::signal::{CreateOutcome, Failure, Signal, Verdict};
 
 use super::account::TaskFiles;
 use super::agent_task::{self, Ended};
+use super::set_up::SetUp;
 use super::task_gates::TaskGates;
 use super::tools::Home;
 use super::workspace::Workspace;
-use super::{Assignment, Product, Setback, Tools, set_up};
-use crate::agents::{CreateTask, Feedback, HandIn, TaskPorts};
+use super::{Assignment, Product, Setback, Tools, envelope, set_up};
+use crate::agents::{AgentFailure, CreateTask, Feedback, HandIn, TaskPorts};
 use crate::git::{CommitRequest, GitError, Identity, Staged, Worktree};
 use crate::github::{BotAccount, GitAccess};
 use crate::store::{TaskEffect, TaskRecord, TaskState};
@@ -65,7 +66,7 @@ pub(super) async fn create(
         body: issue.body.clone(),
         round,
         guidance: agent_task::guidance(&home).await?,
-        set_up: set_up.clone(),
+        set_up: set_up.as_ref().map(SetUp::for_agent),
         open_findings: open_findings(run),
         gate_reports: gate_reports(run),
         feedback: feedback(run, round),
@@ -75,14 +76,13 @@ pub(super) async fn create(
         limits: agent_task::limits(tools, run),
     };
     let files = TaskFiles { worktree: &opened.worktree };
-    let home_of_gates = set_up.is_some().then_some(commands_home);
     let gates = TaskGates {
         tools,
         run,
         workspace: &workspace,
         worktree: &opened.worktree,
         start: &start,
-        home: home_of_gates,
+        home: set_up.is_some().then_some(commands_home),
     };
     let ports = TaskPorts {
         account: &account,
@@ -99,14 +99,21 @@ pub(super) async fn create(
             let creation = Creation { tools, task, home: &home, workspace: &workspace, bot, start, onto };
             creation.deliver(&opened.worktree, hand_in).await?
         }
-        Err(failure) => match agent_task::ended(&failure) {
-            Ended::Failed(failure, detail) => CreateOutcome::Failed { failure, detail },
-            Ended::Setback(setback) => return Err(setback),
-        },
+        Err(failure) => nothing_made(&failure)?,
     };
     let mut product = Product::signal(run, Signal::Created { round, attempt, outcome, spend });
+    let ran = set_up.map(|SetUp { report, contacts }| Signal::SetUpRan { round, attempt, report, contacts });
+    product.done.signals.splice(0..0, ran.map(|ran| envelope(run, ran)));
     product.leftover = Some(opened.worktree);
     Ok(product)
+}
+
+/// What an agent that handed nothing in leaves, unless its task is to be tried again.
+fn nothing_made(failure: &AgentFailure) -> Result<CreateOutcome, Setback> {
+    match agent_task::ended(failure) {
+        Ended::Failed(failure, detail) => Ok(CreateOutcome::Failed { failure, detail }),
+        Ended::Setback(setback) => Err(setback),
+    }
 }
 
 /// What the change begins with.

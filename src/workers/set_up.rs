@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use pairbot_protocol::policy::{Policy, Setup};
-use pairbot_protocol::signal::{GateReport, Verdict};
+use pairbot_protocol::signal::{Contact, GateReport, Verdict};
 
 use super::{Setback, Tools};
 use crate::gates::{command, connections};
@@ -15,37 +15,48 @@ use crate::git::Worktree;
 use crate::sandbox::egress::Egress;
 use crate::sandbox::{Cage, RUNTIME, Socket, Standing, TreeAccess};
 
+/// How a set-up went.
+pub(super) struct SetUp {
+    /// As a gate would report.
+    pub(super) report: GateReport,
+    /// What it asked for outside the sandbox. The report tells of it, too.
+    pub(super) contacts: Vec<Contact>,
+}
+
+impl SetUp {
+    /// What an agent must know of the set-up before it.
+    pub(super) fn for_agent(&self) -> String {
+        let GateReport { verdict, title, summary, .. } = &self.report;
+        match verdict {
+            Verdict::Green => format!("It succeeded.\n{summary}"),
+            Verdict::Red | Verdict::Unknown | Verdict::Waiting => {
+                format!("It did not succeed: {title}.\n{summary}")
+            }
+        }
+    }
+}
+
 /// Runs the set-up, and reports as a gate would. What it leaves in `home` is there for the commands that get the same
 /// home.
 ///
 /// What it changed of files that belong to a change is undone. A creator would push it; and a gate's verdict on it would be
 /// none on the head (promise P2), a test that was rewritten passes.
-pub(super) async fn run(
-    tools: &Tools,
-    setup: &Setup,
-    worktree: &Worktree,
-    home: &Path,
-) -> Result<GateReport, Setback> {
+async fn run(tools: &Tools, setup: &Setup, worktree: &Worktree, home: &Path) -> Result<SetUp, Setback> {
     std::fs::create_dir_all(home)
         .map_err(|error| Setback::Retry(format!("the home of the commands cannot be made: {error}")))?;
     let before = worktree.look().await?.tree;
-    let mut report = execute(tools, setup, worktree.path(), home.to_owned()).await?;
+    let mut made = execute(tools, setup, worktree.path(), home.to_owned()).await?;
     if worktree.look().await?.tree != before {
         worktree.go_back(&before).await?;
-        report.summary.push_str(
+        made.report.summary.push_str(
             "\n\nIt changed files that are not ignored by git. Those changes were undone, since they are no part of the \
              task.",
         );
     }
-    Ok(report)
+    Ok(made)
 }
 
-async fn execute(
-    tools: &Tools,
-    setup: &Setup,
-    worktree: PathBuf,
-    home: PathBuf,
-) -> Result<GateReport, Setback> {
+async fn execute(tools: &Tools, setup: &Setup, worktree: PathBuf, home: PathBuf) -> Result<SetUp, Setback> {
     let way_out = WayOut::open(tools)?;
     let mut cage = Cage::around(worktree, TreeAccess::Write, home);
     cage.sockets.extend(way_out.iter().map(WayOut::socket));
@@ -57,9 +68,11 @@ async fn execute(
         search_path: tools.agents.search_path.clone(),
     };
     let mut report = command::CommandGate::new(tools.sandbox.clone()).examine(&run, &[]).await;
+    let mut contacts = Vec::new();
     if let Some(way_out) = way_out {
+        contacts = connections::contacts(&way_out.egress.records());
         // Part of the report, so that whoever reads of the set-up reads of this.
-        report.summary.push_str(&connections::told(&way_out.egress.records()));
+        report.summary.push_str(&connections::told(&contacts));
     } else if !tools.egress.is_empty() && matches!(tools.sandbox.standing(), Standing::UserSlot { .. }) {
         report.summary.push_str(connections::NO_WAY_OUT);
         // What could not be fetched for that is not the change's fault (promise P5).
@@ -68,26 +81,23 @@ async fn execute(
             verdict @ (Verdict::Green | Verdict::Unknown | Verdict::Waiting) => verdict,
         };
     }
-    Ok(report)
+    Ok(SetUp { report, contacts })
 }
 
-/// Makes a creator's worktree ready, with the home of its agent's commands. Gives what the agent must know of it; nothing
-/// where the policy has no set-up.
+/// Makes a creator's worktree ready, with the home of its agent's commands. Gives how that went; nothing where the policy
+/// has no set-up.
 pub(super) async fn before_creator(
     tools: &Tools,
     policy: &Policy,
     worktree: &Worktree,
     home: &Path,
-) -> Result<Option<String>, Setback> {
+) -> Result<Option<SetUp>, Setback> {
     let Some(setup) = &policy.setup else { return Ok(None) };
-    let report = run(tools, setup, worktree, home).await?;
-    Ok(Some(match report.verdict {
-        Verdict::Green => format!("It succeeded.\n{}", report.summary),
-        Verdict::Red | Verdict::Unknown | Verdict::Waiting => {
-            tracing::warn!(title = report.title, "the set-up of a worktree did not succeed");
-            format!("It did not succeed: {}.\n{}", report.title, report.summary)
-        }
-    }))
+    let made = run(tools, setup, worktree, home).await?;
+    if made.report.verdict != Verdict::Green {
+        tracing::warn!(title = made.report.title, "the set-up of a worktree did not succeed");
+    }
+    Ok(Some(made))
 }
 
 /// Runs what a gate's command needs, if the policy has a set-up, and then the command itself.
@@ -99,7 +109,7 @@ pub(super) async fn before_gate(
     command: impl Future<Output = GateReport>,
 ) -> Result<GateReport, Setback> {
     let Some(setup) = &policy.setup else { return Ok(command.await) };
-    let made = run(tools, setup, worktree, home).await?;
+    let made = run(tools, setup, worktree, home).await?.report;
     match made.verdict {
         Verdict::Green => {
             let mut report = command.await;

@@ -74,7 +74,7 @@ pub fn replay<'a>(events: impl IntoIterator<Item = &'a Event>) -> Option<Run> {
 pub fn apply(mut run: Run, event: &Event) -> Run {
     match event {
         // A ledger has one beginning, which `begin` read.
-        Event::Opened { .. } => {}
+        Event::Opened { .. } | Event::SetUpRan { .. } => {}
         Event::Refused { reason } => run.phase = Phase::Refused { reason: *reason },
         Event::PolicyAdopted { policy, base } => {
             run.policy = Some((**policy).clone());

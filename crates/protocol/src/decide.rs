@@ -16,6 +16,7 @@ pub use plan::Decision;
 use plan::Plan;
 pub(crate) use review::is_awaited;
 
+use crate::event::Event;
 use crate::ids::{InstallationId, RunId, Timestamp};
 use crate::run::Run;
 use crate::signal::{Actor, IssueFacts, Signal};
@@ -51,6 +52,11 @@ pub fn decide(run: &Run, signal: &Signal, now: Timestamp) -> Decision {
         }
         Signal::HeadMoved { by, head, base } => create::head_moved(&mut plan, by, head, base),
         Signal::Inspected(inspection) => intake::inspected(&mut plan, inspection),
+        // A fact for the ledger, whatever became of the run meanwhile: what was reached was reached.
+        Signal::SetUpRan { round, attempt, report, contacts } => {
+            let (report, contacts) = (report.clone(), contacts.clone());
+            plan.record(Event::SetUpRan { round: *round, attempt: *attempt, report, contacts });
+        }
         Signal::Created { round, attempt, outcome, spend } => {
             create::created(&mut plan, *round, *attempt, outcome, *spend);
         }

@@ -11,7 +11,7 @@ use crate::ids::{
 };
 use crate::policy::Policy;
 use crate::run::{Closing, Feedback, Halt, Refusal, Request};
-use crate::signal::{Actor, GateReport, IssueFacts, PullRequestFacts, RequestId, Spend};
+use crate::signal::{Actor, Contact, GateReport, IssueFacts, PullRequestFacts, RequestId, Spend};
 
 /// An entry of the ledger.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,6 +75,18 @@ pub enum Event {
         attempt: u32,
         /// Up to which round the run may go without a person.
         rounds_allowed: Round,
+    },
+    /// The set-up before a creator's turn ran. It decides nothing: the ledger keeps which hosts it reached, as a gate's
+    /// report does for the set-up before a gate.
+    SetUpRan {
+        /// Before which round.
+        round: Round,
+        /// Before which attempt at it.
+        attempt: u32,
+        /// How it went.
+        report: GateReport,
+        /// What it asked for outside the sandbox.
+        contacts: Vec<Contact>,
     },
     /// The creator pushed a commit.
     Pushed {

@@ -238,6 +238,17 @@ pub enum Signal {
         /// What came out.
         report: GateReport,
     },
+    /// The set-up before a creator's turn ran.
+    SetUpRan {
+        /// Before which round.
+        round: Round,
+        /// Before which attempt at it.
+        attempt: u32,
+        /// How it went.
+        report: GateReport,
+        /// What it asked for outside the sandbox.
+        contacts: Vec<Contact>,
+    },
     /// A review was not posted, because GitHub's head was no longer the one it read.
     ReviewWithheld {
         /// Whose review.
@@ -497,6 +508,22 @@ pub struct GateReport {
     pub detail: String,
     /// Places in files.
     pub annotations: Vec<Annotation>,
+}
+
+/// What a command asked for of one host outside its sandbox.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Contact {
+    /// `host:port` as it was asked for, or what was wrong with the request.
+    pub asked: String,
+    /// Why it was refused; nothing where it was let through.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<String>,
+    /// How often.
+    pub times: u32,
+    /// Bytes that went out.
+    pub sent: u64,
+    /// Bytes that came in.
+    pub received: u64,
 }
 
 /// A gate's verdict. There is no "skipped": GitHub counts that as passed.

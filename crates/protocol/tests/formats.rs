@@ -115,6 +115,7 @@ tags!(Signal, signals_keep_their_form, {
     Signal::CheckPressed { .. } => "check-pressed",
     Signal::Inspected(_) => "inspected",
     Signal::PermissionRead { .. } => "permission-read",
+    Signal::SetUpRan { .. } => "set-up-ran",
     Signal::Created { .. } => "created",
     Signal::PullRequestOpened { .. } => "pull-request-opened",
     Signal::Reviewed { .. } => "reviewed",
@@ -142,6 +143,7 @@ tags!(Signal, signals_keep_their_form, {
     r#"{"signal":"check-pressed","by":BY,"gate":"size","head":"HEAD","button":"stop"}"#,
     r#"{"signal":"inspected","found":"gone"}"#,
     r#"{"signal":"permission-read","request":1,"permission":"triage"}"#,
+    r#"{"signal":"set-up-ran","round":1,"attempt":2,"report":REPORT,"contacts":[]}"#,
     r#"{"signal":"created","round":1,"attempt":2,"outcome":{"outcome":"no-progress"},"spend":SPEND}"#,
     r#"{"signal":"pull-request-opened","number":9,"node_id":"PR_9","draft":true,"head":"HEAD"}"#,
     concat!(
@@ -278,6 +280,7 @@ tags!(Event, events_keep_their_form, {
     Event::BudgetSet { .. } => "budget-set",
     Event::InspectionStarted { .. } => "inspection-started",
     Event::RoundStarted { .. } => "round-started",
+    Event::SetUpRan { .. } => "set-up-ran",
     Event::Pushed { .. } => "pushed",
     Event::Spent { .. } => "spent",
     Event::HeadTaken { .. } => "head-taken",
@@ -318,6 +321,11 @@ tags!(Event, events_keep_their_form, {
     r#"{"event":"inspection-started","then":"create"}"#,
     r#"{"event":"inspection-started","then":"validate"}"#,
     r#"{"event":"round-started","round":1,"attempt":2,"rounds_allowed":3}"#,
+    concat!(
+        r#"{"event":"set-up-ran","round":1,"attempt":2,"report":REPORT,"contacts":["#,
+        r#"{"asked":"a:443","times":1,"sent":2,"received":3},"#,
+        r#"{"asked":"b:443","refused":"no","times":1,"sent":0,"received":0}]}"#
+    ),
     concat!(
         r#"{"event":"pushed","round":1,"head":"HEAD","base":"BASE","tree":"TREE","title":"t","summary":"s","#,
         r#""answers":[ANSWER],"spend":SPEND}"#

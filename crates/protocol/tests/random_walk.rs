@@ -255,14 +255,7 @@ impl World {
                     2 if gate.as_str() == "ci" => Verdict::Waiting,
                     _ => Verdict::Green,
                 };
-                let report = GateReport {
-                    verdict,
-                    title: "looked".to_owned(),
-                    summary: String::new(),
-                    detail: String::new(),
-                    annotations: vec![],
-                };
-                Signal::GateReported { gate: gate.clone(), head: head.clone(), report }
+                Signal::GateReported { gate: gate.clone(), head: head.clone(), report: report(verdict) }
             }
         }
     }
@@ -296,6 +289,12 @@ impl World {
                 Signal::HeadMoved { by: own, head: head(self.commits.wrapping_add(dice % 2)), base: base() }
             }
             14 => self.withheld(dice),
+            10 => Signal::SetUpRan {
+                round: self.run.round,
+                attempt: 1,
+                report: report(Verdict::Green),
+                contacts: vec![],
+            },
             2 => Signal::ForeignCheckChanged { head: self.run.head.clone().unwrap_or(some_head) },
             3 => Signal::Remarked {
                 by,
@@ -329,6 +328,16 @@ impl World {
             _ => Signal::Commanded { by, comment: CommentId(u64::from(dice)), commands: vec![command(dice)] },
         };
         self.signal(&signal);
+    }
+}
+
+fn report(verdict: Verdict) -> GateReport {
+    GateReport {
+        verdict,
+        title: "looked".to_owned(),
+        summary: String::new(),
+        detail: String::new(),
+        annotations: vec![],
     }
 }
 

@@ -33,6 +33,14 @@ pub(super) fn event(event: &Event) -> String {
         Event::BudgetSet { limit, tokens: Some(tokens) } => format!("may spend {limit} and {tokens}"),
         Event::InspectionStarted { .. } => "reads the rules again".to_owned(),
         Event::RoundStarted { round, attempt, .. } => format!("round {round}, attempt {attempt} begins"),
+        Event::SetUpRan { round, report, contacts, .. } => {
+            let hosts = contacts.iter().map(|contact| match &contact.refused {
+                None => format!("; reached {}", quoted(&contact.asked)),
+                Some(_) => format!("; was refused {}", quoted(&contact.asked)),
+            });
+            let outcome = format!("{:?}, {}", report.verdict, quoted(&report.title));
+            format!("the set-up before round {round}: {outcome}{}", hosts.collect::<String>())
+        }
         Event::Pushed { head, title, spend, .. } => {
             format!("the creator pushed {} ({}): {}", head.short(), spend.cost, quoted(title))
         }

@@ -3,6 +3,8 @@
 use pairbot::config::Sandbox;
 use pairbot::demo::{Models, REPOSITORY, StageSettings};
 use pairbot_model_sim::{Reply, Script};
+use pairbot_protocol::event::Event;
+use pairbot_protocol::signal::Contact;
 
 use super::world::{World, set_file, writes};
 use crate::cage::stage::Layer;
@@ -129,6 +131,19 @@ async fn the_set_up_reaches_the_hosts_that_the_operator_named_and_nothing_else_r
     let written = world.stage.github.file(REPOSITORY, &head, "one.txt").unwrap();
     assert_eq!(written.as_deref(), Some("a package\n"));
     assert_eq!(world.phase(issue).await, "awaiting-human");
+    // What the creator's set-up reached is in the ledger, as a gate's is.
+    let ledger = world.store().ledger(world.run(issue).await.id).await.unwrap();
+    let mut told = Vec::new();
+    for entry in &ledger {
+        if let Event::SetUpRan { contacts, .. } = &entry.event {
+            let seen = |contact: &Contact| {
+                (contact.asked.clone(), contact.refused.is_some(), contact.sent, contact.received)
+            };
+            told.extend(contacts.iter().map(seen));
+        }
+    }
+    let refused = ("169.254.169.254:80".to_owned(), true, 0, 0);
+    assert_eq!(told, [(format!("127.0.0.1:{port}"), false, 7, 10), refused]);
 }
 
 /// The sandbox of users of their own; nothing where only root could have it.

@@ -83,6 +83,7 @@ impl Protocol {
             | Signal::CheckPressed { .. }
             | Signal::Inspected(_)
             | Signal::PermissionRead { .. }
+            | Signal::SetUpRan { .. }
             | Signal::Reviewed { .. }
             | Signal::GateReported { .. }
             | Signal::TaskFailed { .. }

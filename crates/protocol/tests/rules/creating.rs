@@ -5,7 +5,7 @@ use pairbot_protocol::event::Event;
 use pairbot_protocol::finding::Severity;
 use pairbot_protocol::ids::Round;
 use pairbot_protocol::run::{Halt, Phase};
-use pairbot_protocol::signal::{CreateOutcome, Failure, Spend, Verdict};
+use pairbot_protocol::signal::{Contact, CreateOutcome, Failure, Signal, Spend, Verdict};
 
 use super::story::*;
 
@@ -28,6 +28,23 @@ fn a_later_push_is_validated_in_the_same_pull_request() {
     story.pushed(2);
     assert_eq!(story.asked(), ["gate:size of h2", "review:alpha of h2", "review:beta of h2"]);
     assert_eq!(story.shown(), ["status", "check:ready:h2", "check:review:h2", "check:size:h2"]);
+}
+
+#[test]
+fn what_a_set_up_reached_is_in_the_ledger_and_decides_nothing_even_where_the_run_has_ended() {
+    let (round, attempt, report) = (Round(1), 1, report(Verdict::Red));
+    let contacts = vec![Contact { asked: "a:443".to_owned(), refused: None, times: 1, sent: 2, received: 3 }];
+    let ran = Signal::SetUpRan { round, attempt, report: report.clone(), contacts: contacts.clone() };
+    let kept = Event::SetUpRan { round, attempt, report, contacts };
+    let mut merged = Story::ready();
+    merged.merged(1);
+    for mut story in [Story::creating(), merged] {
+        let before = story.run.clone();
+        story.tell(&ran);
+        assert_eq!(story.events, std::slice::from_ref(&kept));
+        assert_eq!((&story.run.phase, &story.run.spent), (&before.phase, &before.spent));
+        assert!(story.shown().is_empty() && story.changes.is_empty());
+    }
 }
 
 #[test]
