@@ -17,7 +17,7 @@ use super::set_up::SetUp;
 use super::task_gates::TaskGates;
 use super::tools::Home;
 use super::workspace::Workspace;
-use super::{Assignment, Product, Setback, Tools, envelope, set_up};
+use super::{Assignment, Product, Setback, Tools, set_up};
 use crate::agents::{AgentFailure, CreateTask, Feedback, HandIn, TaskPorts};
 use crate::git::{CommitRequest, GitError, Identity, Staged, Worktree};
 use crate::github::{BotAccount, GitAccess};
@@ -54,8 +54,7 @@ pub(super) async fn create(
     let (agent, model) = tools.choose(&policy(run)?.creator)?;
     let transcript = agent_task::transcript(tools, task, "create", round, attempt, opened.resumed);
     let account = agent_task::account(tools, task);
-    let scratch = tempfile::tempdir_in(&tools.scratch_dir)
-        .map_err(|error| Setback::Retry(format!("no scratch directory: {error}")))?;
+    let scratch = tools.scratch()?;
     // Where the commands of every agent have their home.
     let commands_home = scratch.path().join("home");
     let set_up = set_up::before_creator(tools, policy(run)?, &opened.worktree, &commands_home).await?;
@@ -101,9 +100,9 @@ pub(super) async fn create(
         }
         Err(failure) => nothing_made(&failure)?,
     };
-    let mut product = Product::signal(run, Signal::Created { round, attempt, outcome, spend });
     let ran = set_up.map(|SetUp { report, contacts }| Signal::SetUpRan { round, attempt, report, contacts });
-    product.done.signals.splice(0..0, ran.map(|ran| envelope(run, ran)));
+    let created = Signal::Created { round, attempt, outcome, spend };
+    let mut product = Product::signals(run, ran.into_iter().chain([created]));
     product.leftover = Some(opened.worktree);
     Ok(product)
 }

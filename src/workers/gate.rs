@@ -44,7 +44,7 @@ pub(super) async fn examine(
             let (workspace, files) = changes(tools, run, &home, head).await?;
             let role = format!("gate-{gate}");
             let opened = workspace.worktree(run.id, run.round, &role, head).await?;
-            let scratch = scratch(tools)?;
+            let scratch = tools.scratch()?;
             let cage = Cage::around(opened.worktree.path(), TreeAccess::Write, scratch.path().to_owned());
             let command = run_command(tools, cage, line, *timeout_ms, &files);
             let report =
@@ -57,12 +57,6 @@ pub(super) async fn examine(
     let mut product = Product::signal(run, signal);
     product.leftover = leftover;
     Ok(product)
-}
-
-/// A directory that is gone when what needed it has ended.
-pub(super) fn scratch(tools: &Tools) -> Result<tempfile::TempDir, Setback> {
-    tempfile::tempdir_in(&tools.scratch_dir)
-        .map_err(|error| Setback::Retry(format!("no scratch directory: {error}")))
 }
 
 pub(super) async fn run_command(

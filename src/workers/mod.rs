@@ -54,7 +54,13 @@ impl Product {
 
     /// A signal for the task's own run.
     fn signal(run: &Run, signal: Signal) -> Self {
-        Self { done: Done { signals: vec![envelope(run, signal)], receipts: Vec::new() }, leftover: None }
+        Self::signals(run, [signal])
+    }
+
+    /// Signals for the task's own run, in the order in which they are to be heard.
+    fn signals(run: &Run, signals: impl IntoIterator<Item = Signal>) -> Self {
+        let signals = signals.into_iter().map(|signal| envelope(run, signal)).collect();
+        Self { done: Done { signals, receipts: Vec::new() }, leftover: None }
     }
 
     /// The outside name of something that was published.

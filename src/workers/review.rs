@@ -40,8 +40,7 @@ pub(super) async fn review(
     let transcript = agent_task::transcript(tools, task, &key, round, 1, true);
     let account = agent_task::account(tools, task);
     let (agent, model) = tools.choose(&rules.agent)?;
-    let scratch = tempfile::tempdir_in(&tools.scratch_dir)
-        .map_err(|error| Setback::Retry(format!("no scratch directory: {error}")))?;
+    let scratch = tools.scratch()?;
     let order = ReviewTask {
         repository: home.facts.full_name.to_string(),
         issue: run.id.issue,

@@ -54,7 +54,7 @@ impl TaskGates<'_> {
             GateKind::Size { files_max, lines_max } => Some(size::examine(files, *files_max, *lines_max)),
             GateKind::Paths { protected } => Some(paths::examine(files, protected)),
             GateKind::Command { run, timeout_ms } => {
-                let scratch = gate::scratch(self.tools)?;
+                let scratch = self.tools.scratch()?;
                 let home = self.home.clone().unwrap_or_else(|| scratch.path().to_owned());
                 let cage = Cage::around(self.worktree.path(), TreeAccess::Write, home);
                 Some(gate::run_command(self.tools, cage, run, *timeout_ms, files).await)

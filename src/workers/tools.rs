@@ -125,6 +125,12 @@ impl Tools {
         Ok(Home { client, facts })
     }
 
+    /// A directory that is gone when what needed it has ended.
+    pub(super) fn scratch(&self) -> Result<tempfile::TempDir, Setback> {
+        tempfile::tempdir_in(&self.scratch_dir)
+            .map_err(|error| Setback::Retry(format!("no scratch directory: {error}")))
+    }
+
     /// The number that the issue endpoints know a run's pull request by: to GitHub each pull request is an issue.
     pub(super) fn conversation(run: &Run) -> Option<IssueNumber> {
         run.pull_request.as_ref().map(|pull_request| IssueNumber(pull_request.number.0))

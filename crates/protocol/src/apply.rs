@@ -73,7 +73,7 @@ pub fn replay<'a>(events: impl IntoIterator<Item = &'a Event>) -> Option<Run> {
 #[expect(clippy::too_many_lines, reason = "one arm a fact: the whole ledger is read in one place")]
 pub fn apply(mut run: Run, event: &Event) -> Run {
     match event {
-        // A ledger has one beginning, which `begin` read.
+        // A ledger has one beginning, which `begin` read. What a set-up did is told for people; no rule asks for it.
         Event::Opened { .. } | Event::SetUpRan { .. } => {}
         Event::Refused { reason } => run.phase = Phase::Refused { reason: *reason },
         Event::PolicyAdopted { policy, base } => {

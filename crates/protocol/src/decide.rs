@@ -16,7 +16,6 @@ pub use plan::Decision;
 use plan::Plan;
 pub(crate) use review::is_awaited;
 
-use crate::event::Event;
 use crate::ids::{InstallationId, RunId, Timestamp};
 use crate::run::Run;
 use crate::signal::{Actor, IssueFacts, Signal};
@@ -52,10 +51,8 @@ pub fn decide(run: &Run, signal: &Signal, now: Timestamp) -> Decision {
         }
         Signal::HeadMoved { by, head, base } => create::head_moved(&mut plan, by, head, base),
         Signal::Inspected(inspection) => intake::inspected(&mut plan, inspection),
-        // A fact for the ledger, whatever became of the run meanwhile: what was reached was reached.
         Signal::SetUpRan { round, attempt, report, contacts } => {
-            let (report, contacts) = (report.clone(), contacts.clone());
-            plan.record(Event::SetUpRan { round: *round, attempt: *attempt, report, contacts });
+            create::set_up_ran(&mut plan, *round, *attempt, report, contacts);
         }
         Signal::Created { round, attempt, outcome, spend } => {
             create::created(&mut plan, *round, *attempt, outcome, *spend);

@@ -207,7 +207,6 @@ impl Call<'_> {
         drop(slot);
         let account = shared.visit.account.as_ref();
         let settled = payment::settle(account, &self.model, &self.facts, paid, end.bill).await;
-        let heard = end.heard;
         let outcome = match settled {
             Ok(receipt) => outcome(&end, receipt),
             Err(error) => {
@@ -215,7 +214,7 @@ impl Call<'_> {
                 CallOutcome::Unsettled { reason: error.to_string() }
             }
         };
-        shared.record().end(number, shared.now(), outcome, heard);
+        shared.record().end(number, shared.now(), outcome, end.heard);
         shared.traffic.send_modify(|traffic| {
             *traffic = Traffic { under_way: traffic.under_way.saturating_sub(1), ended: traffic.ended + 1 };
         });

@@ -6,7 +6,7 @@ use crate::effect::{StoreChange, Work};
 use crate::event::Event;
 use crate::ids::{BaseSha, HeadSha, PullRequestNumber, Round};
 use crate::run::{Halt, Phase};
-use crate::signal::{Actor, ActorKind, CreateOutcome, PullRequestFacts, Spend};
+use crate::signal::{Actor, ActorKind, Contact, CreateOutcome, GateReport, PullRequestFacts, Spend};
 
 /// How often a creator may start over in one round because the branch moved under it.
 const ATTEMPTS_MAX: u32 = 3;
@@ -44,6 +44,18 @@ fn start_round(plan: &mut Plan, round: Round, rounds_allowed: Round) {
 pub(super) fn start_again(plan: &mut Plan) {
     let (round, allowed) = (plan.run.round, plan.run.rounds_allowed);
     start_round(plan, round, allowed);
+}
+
+/// A fact for the ledger, whatever became of the run meanwhile: what was reached was reached.
+pub(super) fn set_up_ran(
+    plan: &mut Plan,
+    round: Round,
+    attempt: u32,
+    report: &GateReport,
+    contacts: &[Contact],
+) {
+    let (report, contacts) = (report.clone(), contacts.to_vec());
+    plan.record(Event::SetUpRan { round, attempt, report, contacts });
 }
 
 pub(super) fn created(plan: &mut Plan, round: Round, attempt: u32, outcome: &CreateOutcome, spend: Spend) {
