@@ -18,7 +18,7 @@ pub const NO_WAY_OUT: &str = "\n\nThe hosts of `PAIRBOT_EGRESS` are not reached 
 /// The connections that were asked for, summed by host; those that were made come first.
 pub fn contacts(records: &[EgressRecord]) -> Vec<Contact> {
     let mut sums: BTreeMap<(Option<&str>, &str), Contact> = BTreeMap::new();
-    for EgressRecord { asked, refused, sent, received } in records {
+    for EgressRecord { asked, refused, times, sent, received } in records {
         let sum = sums.entry((*refused, asked)).or_insert_with(|| Contact {
             asked: asked.clone(),
             refused: refused.map(str::to_owned),
@@ -26,7 +26,7 @@ pub fn contacts(records: &[EgressRecord]) -> Vec<Contact> {
             sent: 0,
             received: 0,
         });
-        sum.times += 1;
+        sum.times += times;
         sum.sent += sent;
         sum.received += received;
     }
@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     fn record(asked: &str, refused: Option<&'static str>) -> EgressRecord {
-        EgressRecord { asked: asked.to_owned(), refused, sent: 10, received: 200 }
+        EgressRecord { asked: asked.to_owned(), refused, times: 1, sent: 10, received: 200 }
     }
 
     #[test]

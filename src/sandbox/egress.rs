@@ -13,7 +13,7 @@ use std::io;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
@@ -29,20 +29,24 @@ const SENT_BYTES_MAX: u64 = 8 * 1024 * 1024;
 const RECEIVED_BYTES_MAX: u64 = 4 * 1024 * 1024 * 1024;
 /// How many connections there are at a time; more wait.
 const CONNECTIONS_MAX: usize = 32;
-/// How many connections are remembered.
+/// How many connections are remembered one by one.
 const RECORDS_MAX: usize = 200;
+/// What the further ones are remembered as, together. Nobody can ask for a host of this name.
+const FURTHER: &str = "further connections";
 /// How long a request and a connection may take to come.
 const REQUEST_WITHIN: Duration = Duration::from_secs(10);
 const CONNECT_WITHIN: Duration = Duration::from_secs(15);
 const CHUNK_BYTES: usize = 32 * 1024;
 
-/// One connection that was asked for.
+/// A connection that was asked for, or all those beyond the first [`RECORDS_MAX`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EgressRecord {
     /// `host:port` as it was asked for, or what was wrong with the request.
     pub asked: String,
     /// Why it was refused; nothing if it was made.
     pub refused: Option<&'static str>,
+    /// How many connections this is.
+    pub times: u32,
     /// Bytes that went out.
     pub sent: u64,
     /// Bytes that came in.
@@ -79,9 +83,10 @@ impl Egress {
         &self.socket
     }
 
-    /// What was asked for so far.
+    /// What was asked for so far. A connection is here before its first byte passes, and whether or not it has ended: a
+    /// host that keeps its end open is not left out.
     pub fn records(&self) -> Vec<EgressRecord> {
-        self.log.records.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.log.records().clone()
     }
 }
 
@@ -116,18 +121,18 @@ async fn connection(mut client: UnixStream, rules: &EgressRules, log: &Log) {
         Ok(Err(refusal)) => return refuse(client, refusal, &name, log).await,
         Err(_elapsed) => return refuse(client, Refusal::Unreachable, &name, log).await,
     };
+    let record = log.note(&name, None);
     if client.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").await.is_err() {
         return;
     }
     let (mut from_client, mut to_client) = client.split();
     let (mut from_server, mut to_server) = server.split();
-    let mut record = EgressRecord { asked: name, refused: None, sent: 0, received: 0 };
-    let (sent, received) = tokio::join!(
-        pass(&mut from_client, &mut to_server, &log.sent, SENT_BYTES_MAX),
-        pass(&mut from_server, &mut to_client, &log.received, RECEIVED_BYTES_MAX),
+    let sent = |bytes| log.count(record, |record| record.sent += bytes);
+    let received = |bytes| log.count(record, |record| record.received += bytes);
+    tokio::join!(
+        pass(&mut from_client, &mut to_server, &log.sent, SENT_BYTES_MAX, sent),
+        pass(&mut from_server, &mut to_client, &log.received, RECEIVED_BYTES_MAX, received),
     );
-    (record.sent, record.received) = (sent, received);
-    log.keep(record);
 }
 
 /// A name that leads back to this machine or to what is only reachable from it is refused: who owns the name decides
@@ -149,20 +154,20 @@ async fn connect(host: &str, port: u16) -> Result<TcpStream, Refusal> {
 }
 
 async fn refuse(mut client: UnixStream, refusal: Refusal, asked: &str, log: &Log) {
+    log.note(asked, Some(refusal.reason()));
     let _gone = client.write_all(refusal.answer().as_bytes()).await;
-    let refused = Some(refusal.reason());
-    log.keep(EgressRecord { asked: asked.to_owned(), refused, sent: 0, received: 0 });
 }
 
 /// Passes bytes on until either side ends or all connections together have had `most`. Then the receiving side sees an
-/// end, and so does the other in turn.
+/// end, and so does the other in turn. What passed is told to `passed`.
 async fn pass(
     from: &mut (impl AsyncRead + Unpin),
     to: &mut (impl AsyncWrite + Unpin),
     all: &AtomicU64,
     most: u64,
-) -> u64 {
-    let (mut passed, mut chunk) = (0, vec![0_u8; CHUNK_BYTES]);
+    passed: impl Fn(u64),
+) {
+    let mut chunk = vec![0_u8; CHUNK_BYTES];
     while let Ok(count @ 1..) = from.read(&mut chunk).await {
         let bytes = u64::try_from(count).unwrap_or(u64::MAX);
         if all.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes) > most {
@@ -171,17 +176,37 @@ async fn pass(
         if to.write_all(chunk.get(..count).unwrap_or_default()).await.is_err() {
             break;
         }
-        passed += bytes;
+        passed(bytes);
     }
     let _gone = to.shutdown().await;
-    passed
 }
 
 impl Log {
-    fn keep(&self, record: EgressRecord) {
-        let mut records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
-        if records.len() < RECORDS_MAX {
-            records.push(record);
+    /// Remembers a connection. Gives the place of its record, in which others may be counted too.
+    fn note(&self, asked: &str, refused: Option<&'static str>) -> usize {
+        let mut records = self.records();
+        let alone = records.len() < RECORDS_MAX;
+        let asked = if alone { asked } else { FURTHER };
+        let of_others = |record: &EgressRecord| record.asked == FURTHER && record.refused == refused;
+        let place = records.iter().position(of_others).unwrap_or(records.len());
+        match records.get_mut(place) {
+            Some(record) => record.times += 1,
+            None => records.push(EgressRecord {
+                asked: asked.to_owned(),
+                refused,
+                times: 1,
+                sent: 0,
+                received: 0,
+            }),
         }
+        place
+    }
+
+    fn count(&self, place: usize, add: impl FnOnce(&mut EgressRecord)) {
+        self.records().get_mut(place).map(add);
+    }
+
+    fn records(&self) -> MutexGuard<'_, Vec<EgressRecord>> {
+        self.records.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -53,7 +53,40 @@ async fn a_host_of_the_list_is_reached_and_what_passed_is_told() {
         tokio::task::yield_now().await;
     }
     let asked = format!("127.0.0.1:{port}");
-    assert_eq!(egress.records(), [EgressRecord { asked, refused: None, sent: 5, received: 5 }]);
+    assert_eq!(egress.records(), [EgressRecord { asked, refused: None, times: 1, sent: 5, received: 5 }]);
+}
+
+#[tokio::test]
+async fn a_connection_that_its_host_never_ends_is_told_all_the_same() {
+    let place = tempfile::tempdir().unwrap();
+    let port = host().await;
+    let egress = Egress::open(place.path(), Arc::new(rules(&format!("127.0.0.1:{port}")))).unwrap();
+    let (mut stream, _) = ask(&egress, &format!("CONNECT 127.0.0.1:{port} HTTP/1.1\r\n\r\n")).await;
+    assert_eq!(egress.records().len(), 1);
+    stream.write_all(b"secret").await.unwrap();
+    stream.read_exact(&mut [0; 6]).await.unwrap();
+    while egress.records().first().is_none_or(|record| (record.sent, record.received) != (6, 6)) {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn connections_beyond_those_that_are_remembered_are_told_together() {
+    let place = tempfile::tempdir().unwrap();
+    let port = host().await;
+    let egress = Egress::open(place.path(), Arc::new(rules(&format!("127.0.0.1:{port}")))).unwrap();
+    for number in 0..RECORDS_MAX + 2 {
+        ask(&egress, &format!("CONNECT noise-{number}.example:443 HTTP/1.1\r\n\r\n")).await;
+    }
+    let (mut stream, _) = ask(&egress, &format!("CONNECT 127.0.0.1:{port} HTTP/1.1\r\n\r\n")).await;
+    stream.write_all(b"secret").await.unwrap();
+    stream.shutdown().await.unwrap();
+    stream.read_to_string(&mut String::new()).await.unwrap();
+    let records = egress.records();
+    assert_eq!(records.iter().map(|record| record.times).sum::<u32>(), 203);
+    let made: Vec<_> = records.iter().filter(|record| record.refused.is_none()).collect();
+    let asked = FURTHER.to_owned();
+    assert_eq!(made, [&EgressRecord { asked, refused: None, times: 1, sent: 6, received: 6 }]);
 }
 
 #[tokio::test]
